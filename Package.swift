@@ -1,0 +1,137 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The arrows between these targets are the architecture (ARCHITECTURE.md §2); Tests/Tidy holds them.
+
+/// Every target of ours is Swift 6 with complete concurrency checking.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A Swift target with the house settings.
+func target(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+/// A test target with the house settings.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+extension Target.Dependency {
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let metrics = product(name: "Metrics", package: "swift-metrics")
+    static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let jwt = product(name: "JWTKit", package: "jwt-kit")
+    static let httpClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let configuration = product(name: "Configuration", package: "swift-configuration")
+    static let arguments = product(name: "ArgumentParser", package: "swift-argument-parser")
+}
+
+let package = Package(
+    name: "apus",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        .executable(name: "apus-echo", targets: ["apus-echo"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
+        .package(url: "https://github.com/vapor/jwt-kit.git", from: "5.7.0"),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
+            traits: ["JSON", "YAML", "CommandLineArguments"]),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+    ],
+    targets: [
+        // Values, limits, errors. Standard library only.
+        target("Core"),
+        // Bytes: JSON, operations, events, WebSocket frames.
+        target("Wire", ["Core", .nioCore]),
+
+        // Domains: decisions without I/O, and the ports they need.
+        target("Timelines", ["Core"]),
+        target("Notifications", ["Core", "Wire"]),
+        target("Presence", ["Core"]),
+
+        // Port: messages between nodes and from backends.
+        target("Bus", ["Core"]),
+
+        // The server: sockets, sessions, hub, routing, API.
+        target(
+            "Gateway",
+            [
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus",
+                .nioCore, .nioPosix, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt, .httpClient,
+            ]),
+
+        // Adapters.
+        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "CNats", pkgConfig: "libnats", providers: [.apt(["libnats-dev"])]),
+        target(
+            "RedisStore",
+            [
+                "Core", "Timelines", "Notifications", "Presence", "CHiredis",
+                .nioCore, .nioPosix, .nioSSL, .logging, .metrics,
+            ],
+            resources: [.embedInCode("Scripts")]),
+        target("NATSBus", ["Core", "Bus", "CNats", .logging, .metrics]),
+        target("Embedded", ["Core", "Timelines", "Notifications", "Presence", "Bus", .grdb, .logging, .metrics]),
+
+        // Executables: the only places that name concrete adapters.
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
+                "Embedded", .configuration, .arguments, .logging, .metrics, .lifecycle, .jwt, .nioCore, .nioPosix,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "apus-echo",
+            dependencies: ["Core", "Wire", "Gateway", .nioCore, .nioPosix, .arguments],
+            swiftSettings: strict),
+
+        // Tests.
+        target(
+            "ApusTesting",
+            [
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway",
+                .nioCore, .nioPosix, .nioSSL, .jwt,
+            ]),
+        tests("CoreTests", ["Core", "ApusTesting"]),
+        tests("WireTests", ["Core", "Wire", "ApusTesting", .nioCore]),
+        tests("TimelinesTests", ["Core", "Timelines", "ApusTesting"]),
+        tests("NotificationsTests", ["Core", "Wire", "Notifications", "ApusTesting"]),
+        tests("PresenceTests", ["Core", "Presence", "ApusTesting"]),
+        tests(
+            "GatewayTests",
+            ["Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "Embedded", "ApusTesting",
+             .nioCore, .nioPosix, .nioSSL, .nioEmbedded, .jwt]),
+        tests(
+            "EmbeddedTests",
+            ["Core", "Timelines", "Notifications", "Presence", "Bus", "Embedded", "ApusTesting", .grdb]),
+        tests(
+            "RedisStoreTests",
+            ["Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix]),
+        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
+        tests("ApusTests", ["Core", "apus", "ApusTesting"]),
+        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", .nioCore, .nioPosix, .nioSSL, .jwt]),
+        tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
+        tests("Tidy", []),
+    ]
+)

@@ -1,0 +1,121 @@
+/// Every limit of Apus with its reason (GUARANTEES, "Limits"). Units stand last in the names.
+public enum Limits {
+    // MARK: The handshake
+
+    /// One header line: twice what browsers send with a large token.
+    public static let headerBytesMax = 8 * 1024
+    /// All header lines together. Held per connection until the upgrade, so it bounds what a slow-header attack costs.
+    public static let headersBytesMax = 16 * 1024
+    /// Header lines in one request.
+    public static let headerFieldsMax = 64
+    /// Time for the request head to arrive whole.
+    public static let handshakeTimeoutSeconds = 10
+    /// Time from the upgrade to `hello` (PROTOCOL §2.1).
+    public static let helloTimeoutSeconds = 10
+
+    // MARK: Frames and messages
+
+    /// One inbound message, all fragments together: what a session may make a node hold (G9).
+    public static let messageBytesMax = 64 * 1024
+    /// Fragments of one message: more is a client that wants to cost time.
+    public static let fragmentsMax = 64
+    /// RFC 6455 §5.5.
+    public static let controlFrameBytesMax = 125
+    /// WebSocket pings that a client may send within one second; keeping alive takes far fewer.
+    public static let pingsPerSecondMax = 10
+    /// Depth of nested arrays and objects in JSON: bounds the validator's stack.
+    public static let jsonDepthMax = 32
+    /// Messages in a row that are not a request at all before the session is closed with 4400.
+    public static let badRequestsInARowMax = 10
+
+    // MARK: Sessions
+
+    /// Operations per second that one session may sustain.
+    public static let operationsPerSecond = 50
+    /// Operations that it may send at once after a pause.
+    public static let operationsBurst = 200
+    /// Refused operations in a row that make a flood: the session is closed with 4429.
+    public static let rateLimitedInARowMax = 500
+    /// Operations of one session that may wait for the store; past it, its socket is not read.
+    public static let operationsInFlightMax = 64
+    /// Output that may wait for one session before bodies are withheld (`behind`; G9).
+    public static let outputBytesMax = 256 * 1024
+    /// How long a session may stay over `outputBytesMax` without draining before it is closed with 4508.
+    public static let slowSessionSeconds = 20
+    /// Topics that one session may subscribe to.
+    public static let topicsPerSessionMax = 100
+    /// Sessions of one user (`APUS_SESSIONS_PER_USER`); the oldest is closed with 4409.
+    public static let sessionsPerUser = 20
+    /// Sessions of one address (`APUS_SESSIONS_PER_ADDRESS`); the next is answered 503.
+    public static let sessionsPerAddress = 1000
+    /// Time between server pings (`APUS_PING_SECONDS`).
+    public static let pingSeconds = 25
+    /// A session without a sign of life for this many ping intervals is closed: two pings lost and some slack.
+    public static let silentPingIntervals = 2.4
+    /// How long after its `exp` a session may still exist (G12).
+    public static let expirySlackSeconds = 2
+    /// How long a close frame may wait for its answer before the socket is closed all the same.
+    public static let closeTimeoutSeconds = 5
+
+    // MARK: Identifiers and tokens
+
+    public static let userBytesMax = 64
+    public static let deviceBytesMax = 64
+    public static let topicBytesMax = 128
+    public static let eventIDBytesMax = 128
+    public static let nodeBytesMax = 48
+    public static let requestIDBytesMax = 64
+    /// A JWT: large enough for RS256 with roles, small enough to refuse before any cryptography.
+    public static let tokenBytesMax = 4 * 1024
+    /// HMAC secrets shorter than the hash are refused (RFC 7518 §3.2).
+    public static let secretBytesMin = 32
+
+    // MARK: Backends
+
+    /// One HTTP request of a backend.
+    public static let backendBodyBytesMax = 1024 * 1024
+    /// Recipients of one notification.
+    public static let recipientsMax = 1000
+    /// One notification, all its fields.
+    public static let notificationBytesMax = 64 * 1024
+    /// `type`, `category` and `collapse` of a notification.
+    public static let typeBytesMax = 128
+    public static let categoryBytesMax = 64
+    public static let collapseBytesMax = 128
+    /// The longest `ttl_s`: a year.
+    public static let ttlSecondsMax = 31_536_000
+    /// Users in one presence question.
+    public static let presenceUsersMax = 1000
+
+    // MARK: Stored
+
+    /// Events that a timeline keeps; an older position answers `trimmed`.
+    public static let timelineEventsMax = 1000
+    /// How long a timeline keeps an event, unless it is the last one.
+    public static let timelineDaysMax = 7
+    /// Notifications that an inbox keeps; the oldest go first.
+    public static let inboxItemsMax = 1000
+    /// How long an event id is remembered for deduplication.
+    public static let dedupHours = 24
+    /// One page of `sync`.
+    public static let syncPageMax = 500
+    /// One page of `inbox`.
+    public static let inboxPageMax = 200
+    /// Ids in one `inbox.read`.
+    public static let inboxReadIDsMax = 200
+    /// Events that a resume reads from the store at a time.
+    public static let replayPageMax = 200
+
+    // MARK: Nodes
+
+    /// How long a node counts as alive after its last sign.
+    public static let leaseSeconds = 10
+    /// How often it gives one: three may be lost.
+    public static let leaseRefreshSeconds = 3
+    /// A dependency that has not answered a command by then counts as unavailable (G11 asks for 2 s to the client).
+    public static let storeDeadlineMilliseconds = 1500
+    /// What `unavailable` tells a client to wait.
+    public static let unavailableRetryMilliseconds = 1000
+    /// How long a drain may take (G10).
+    public static let drainSeconds = 25
+}
