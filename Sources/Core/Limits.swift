@@ -19,6 +19,8 @@ public enum Limits {
     public static let messageBytesMax = 64 * 1024
     /// Fragments of one message: more is a client that wants to cost time.
     public static let fragmentsMax = 64
+    /// The `body` of one direct message (PROTOCOL §2.3).
+    public static let bodyBytesMax = 16 * 1024
     /// RFC 6455 §5.5.
     public static let controlFrameBytesMax = 125
     /// WebSocket pings that a client may send within one second; keeping alive takes far fewer.
