@@ -2,6 +2,8 @@
 public struct AuthConfiguration: Sendable {
     /// The shared secret of HS256 tokens: the raw bytes of the string.
     public var hs256Secret: String?
+    /// The only `kid` that HS256 tokens may have; nil refuses tokens with any (an unknown `kid` is refused).
+    public var hs256KeyID: String?
     /// Where the public keys of RS256, ES256 and EdDSA tokens come from.
     public var jwks: JWKSSource?
     /// The claim that names the user.
