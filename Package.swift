@@ -28,8 +28,10 @@ extension Target.Dependency {
     static let logging = product(name: "Logging", package: "swift-log")
     static let metrics = product(name: "Metrics", package: "swift-metrics")
     static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let signals = product(name: "UnixSignals", package: "swift-service-lifecycle")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let jwt = product(name: "JWTKit", package: "jwt-kit")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let httpClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
     static let configuration = product(name: "Configuration", package: "swift-configuration")
@@ -51,6 +53,7 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0"),
         .package(url: "https://github.com/vapor/jwt-kit.git", from: "5.7.0"),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.0"),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/groue/GRDB.swift.git", from: "7.10.0"),
         .package(
@@ -77,7 +80,7 @@ let package = Package(
             "Gateway",
             [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus",
-                .nioCore, .nioPosix, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt, .httpClient,
+                .nioCore, .nioPosix, .nioSSL, .logging, .metrics, .lifecycle, .signals, .hummingbird, .jwt, .httpClient, .crypto,
             ]),
 
         // Adapters.

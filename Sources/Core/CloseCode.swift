@@ -1,6 +1,7 @@
 /// Why Apus closes a WebSocket (PROTOCOL §2.5). The range tells the client what to do.
 public enum CloseCode: UInt16, Sendable, CaseIterable {
     case normal = 1000
+    case goingAway = 1001
     case protocolError = 1002
     case unsupportedData = 1003
     case invalidPayload = 1007
@@ -33,6 +34,7 @@ public enum CloseCode: UInt16, Sendable, CaseIterable {
     public var reason: String {
         switch self {
         case .normal: "bye"
+        case .goingAway: "no sign of life"
         case .protocolError: "protocol error"
         case .unsupportedData: "text frames only"
         case .invalidPayload: "invalid UTF-8"

@@ -78,6 +78,8 @@ public enum Limits {
     public static let backendBodyBytesMax = 1024 * 1024
     /// Recipients of one notification.
     public static let recipientsMax = 1000
+    /// Recipients of all notifications in one HTTP request.
+    public static let recipientsPerRequestMax = 10_000
     /// One notification, all its fields.
     public static let notificationBytesMax = 64 * 1024
     /// `type`, `category` and `collapse` of a notification.

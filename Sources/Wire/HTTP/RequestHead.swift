@@ -69,6 +69,19 @@ public struct RequestHead: Sendable {
         return nil
     }
 
+    /// The length of the body that follows.
+    /// - Throws: 411 for a transfer coding, 400 for a senseless length, 413 for one over `max`.
+    public func bodyLength(max: Int) throws(Refusal) -> Int {
+        guard values("transfer-encoding").isEmpty else { throw Refusal(status: 411, message: "Content-Length is needed here") }
+        let lengths = Set(values("content-length"))
+        guard let text = lengths.first else { return 0 }
+        guard lengths.count == 1, let length = Int(text), length >= 0 else {
+            throw Refusal(status: 400, message: "Content-Length is no length")
+        }
+        guard length <= max else { throw Refusal(status: 413, message: "a body of at most \(max) bytes is taken here") }
+        return length
+    }
+
     private static func requestLine(_ line: ArraySlice<UInt8>) throws(Refusal) -> (String, String, String?, Int) {
         let bad = Refusal(status: 400, message: "no HTTP request line")
         let parts = line.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)

@@ -17,6 +17,11 @@ public struct JSONValue: Sendable {
         return inner.contains(UInt8(ascii: "\\")) ? JSONText.unescape(inner) : String(decoding: inner, as: UTF8.self)
     }
 
+    /// Validates a document that may be any value (RFC 8259).
+    public static func document(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) -> JSONValue {
+        try JSONScanner.validate(document, depthMax: depthMax)
+    }
+
     /// A number without fraction or exponent that fits; nil otherwise.
     public var integer: Int64? { kind == .number ? Int64(String(decoding: bytes, as: UTF8.self)) : nil }
 

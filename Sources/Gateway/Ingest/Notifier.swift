@@ -1,0 +1,105 @@
+import Bus
+import Core
+import Notifications
+import Synchronization
+import Wire
+
+/// The notifier role: takes events from the durable stream, appends, routes, and only then acknowledges (G4).
+///
+/// What cannot be used goes to `apus.dead` with its reason, once, and is then acknowledged too: it never comes round
+/// again and holds nobody up. What cannot be stored now comes again later.
+final class Notifier: Sendable {
+    /// Unsettled events at once: enough to keep a pipelined store busy, small enough to come back soon after a crash.
+    static let inFlightMax = 1024
+
+    private let node: NodeContext
+    private let publisher: Publisher
+    private let inFlight = AtomicCounter()
+
+    init(node: NodeContext) {
+        self.node = node
+        publisher = Publisher(node: node)
+    }
+
+    func start() async throws {
+        try await node.bus.consume(inFlightMax: Self.inFlightMax) { self.take($0) }
+    }
+
+    private func take(_ event: DurableMessage) {
+        inFlight.add()
+        node.metrics.ingestInFlight.record(inFlight.current)
+        let request: NotificationRequest
+        do { request = try parse(event.message) } catch {
+            return bury(event, reason: error.description)
+        }
+        publisher.publish([request]) { outcomes in
+            let failed = outcomes.contains { if case .failure = $0.result { true } else { false } }
+            self.settle(event, failed ? .retry(afterMilliseconds: Self.backOff(event.deliveries)) : .done)
+        }
+    }
+
+    private func parse(_ message: BusMessage) throws(ApusError) -> NotificationRequest {
+        let subjects = node.subjects
+        var recipient: String?
+        if message.subject != subjects.inNotify {
+            guard let rest = Subjects.rest(of: message.subject, below: subjects.inNotify) else {
+                throw .badRequest("subject \(message.subject.prefix(200)): nothing is taken from it")
+            }
+            guard !rest.contains(".") else {
+                throw .badRequest("subject: an id with a dot cannot stand in it; use \"to\" in the body")
+            }
+            recipient = String(rest)
+        }
+        return try NotificationRequest.parse(
+            message.payload,
+            NotificationEnvelope(
+                recipient: recipient, fallbackID: message.header("Nats-Msg-Id"),
+                cloudEvent: Self.cloudEvent(message.headers), nowMilliseconds: node.time.wallMilliseconds()))
+    }
+
+    /// The attributes of a CloudEvent in binary mode: headers `ce-…`.
+    static func cloudEvent(_ headers: [(name: String, value: String)]) -> [String: String] {
+        var attributes: [String: String] = [:]
+        for (name, value) in headers where name.lowercased().hasPrefix("ce-") {
+            attributes[String(name.lowercased().dropFirst(3))] = value
+        }
+        return attributes
+    }
+
+    private func bury(_ event: DurableMessage, reason: String) {
+        let subject = event.message.subject
+        node.logger.warning(
+            "an event cannot be used and goes to the dead letters",
+            metadata: ["reason": "\(reason)", "subject": "\(subject)", "stream_seq": "\(event.streamSequence)"])
+        var headers = event.message.headers.filter { !["apus-reason", "apus-subject", "nats-msg-id"].contains($0.name.lowercased()) }
+        headers.append(("Apus-Reason", Self.headerSafe(reason)))
+        headers.append(("Apus-Subject", subject))
+        let letter = BusMessage(subject: node.subjects.dead, headers: headers, payload: event.message.payload)
+        // The number in the stream names the event, so a letter whose acknowledgement was lost is not stored twice.
+        node.bus.publishDurable(letter, dedupID: "dead-\(node.subjects.inStream)-\(event.streamSequence)") { result in
+            switch result {
+            case .success:
+                self.node.metrics.dead.increment()
+                self.settle(event, .done)
+            case .failure: self.settle(event, .retry(afterMilliseconds: Self.backOff(event.deliveries)))
+            }
+        }
+    }
+
+    private func settle(_ event: DurableMessage, _ settlement: DurableMessage.Settlement) {
+        inFlight.subtract()
+        node.metrics.ingestInFlight.record(inFlight.current)
+        event.settle(settlement)
+    }
+
+    /// 250 ms, doubling up to 8 s, with up to a quarter of jitter: back within G11's 5 s after a short outage.
+    static func backOff(_ deliveries: Int) -> Int {
+        let base = 250 << min(max(deliveries, 1) - 1, 4)
+        return base + Int.random(in: 0...base / 4)
+    }
+
+    /// Header values have no line ends and stay short.
+    private static func headerSafe(_ text: String) -> String {
+        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) }.prefix(500))
+    }
+}

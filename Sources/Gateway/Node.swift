@@ -1,0 +1,276 @@
+import Bus
+import Core
+import Hummingbird
+import Logging
+import NIOCore
+import NIOPosix
+import Notifications
+import Presence
+import ServiceLifecycle
+import Synchronization
+import Timelines
+import UnixSignals
+
+/// One Apus node: the composition of its parts, from start to drain.
+///
+///     let node = try Node(configuration, ports: ports, …)
+///     try await node.start()      // up: /readyz answers 200
+///     await node.drain()          // nobody notices (G10)
+public final class Node: Sendable {
+    public static let version = "0.1.0"
+
+    private let context: NodeContext
+    private let repair: Repair
+    private let lease: LeaseKeeper
+    private let group: MultiThreadedEventLoopGroup
+    private let isStoreConnected: @Sendable () -> Bool
+    private let metrics: @Sendable () -> String
+    private let tls: TLSReloader?
+    private let running = Mutex(Running())
+
+    private struct Running {
+        var listener: Listener?
+        var api: (group: ServiceGroup, task: Task<Void, any Error>)?
+        var backgroundTasks: [Task<Void, Never>] = []
+        var sweeps: [RepeatedTask] = []
+        var backendAddress: SocketAddress?
+    }
+
+    /// - Parameters:
+    ///   - group: The loops of the public listener; the Redis store should use the same, so that its answers need no hop.
+    ///   - files: What `--dev` serves, by path.
+    ///   - metrics: Renders what `/metrics` answers.
+    /// - Throws: `StartupError` for files that are no good.
+    public init(
+        _ configuration: NodeConfiguration, incarnation: Incarnation, ports: NodePorts, verifier: TokenVerifier,
+        group: MultiThreadedEventLoopGroup, files: [String: SiteFile] = [:],
+        metrics: @escaping @Sendable () -> String, time: any TimeSource = SystemTime(), logger: Logger
+    ) throws {
+        guard let subjects = Subjects(prefix: configuration.natsPrefix) else {
+            throw StartupError(.configuration, "APUS_NATS_PREFIX=\(configuration.natsPrefix): must be tokens of A-Za-z0-9_- joined by dots")
+        }
+        context = NodeContext(
+            configuration: configuration, incarnation: incarnation, ports: ports, verifier: verifier, time: time,
+            logger: logger, files: files, subjects: subjects)
+        repair = Repair(node: context)
+        lease = LeaseKeeper(node: context, repair: repair)
+        isStoreConnected = ports.isStoreConnected
+        self.group = group
+        self.metrics = metrics
+        tls = try configuration.tls.map { try TLSReloader($0) }
+    }
+
+    /// Where the public listener is; nil before `start`, or without the gateway role.
+    public var publicAddress: SocketAddress? { running.withLock { $0.listener?.localAddress } }
+    /// Where the backend listener is.
+    public var backendAddress: SocketAddress? { running.withLock { $0.backendAddress } }
+
+    // MARK: Start
+
+    /// Brings everything up in the order in which it is needed: shards, bus, lease, ingest, API, and last the sockets.
+    public func start() async throws {
+        let shards = group.makeIterator().map { Shard(loop: $0, node: context) }
+        context.hub.start(shards)
+        context.router.start(on: group)
+        try await subscribe()
+        await lease.beat()
+        startBackgroundTasks()
+        let roles = context.configuration.roles
+        if roles.contains(.notifier) { try await Notifier(node: context).start() }
+        context.readiness.start(isStoreConnected: isStoreConnected)
+        try await startAPI()
+        if roles.contains(.gateway) { try await startListener(shards) }
+        context.logger.info("the node is up", metadata: ["incarnation": "\(context.incarnation)"])
+    }
+
+    private func subscribe() async throws {
+        let subjects = context.subjects
+        let lease = lease
+        try await context.bus.subscribe(subjects.node(context.incarnation), queue: nil) {
+            lease.received($0.payload, isNumbered: true)
+        }
+        try await context.bus.subscribe(subjects.nodesAll, queue: nil) { lease.received($0.payload, isNumbered: false) }
+        try await LiveFeed(node: context).start()
+        try await RemoteCalls(node: context).start()
+    }
+
+    private func startListener(_ shards: [Shard]) async throws {
+        let byLoop = Dictionary(uniqueKeysWithValues: shards.map { (ObjectIdentifier($0.loop), $0) })
+        let configuration = context.configuration
+        let reloader = tls
+        let listener: Listener
+        do {
+            listener = try await Listener.start(
+                host: configuration.listen.host, port: configuration.listen.port, group: group,
+                tls: reloader.map { reloader in { reloader.context } },
+                application: { loop in
+                    guard let shard = byLoop[ObjectIdentifier(loop)] else { preconditionFailure("a loop without a shard") }
+                    return shard
+                })
+        } catch {
+            throw StartupError(
+                .unavailable, "APUS_LISTEN=\(configuration.listen): cannot listen there (\(error)); is the port taken?")
+        }
+        let sweeps = shards.map { $0.startSweeping() }
+        running.withLock {
+            $0.listener = listener
+            $0.sweeps = sweeps
+        }
+    }
+
+    private func startAPI() async throws {
+        let configuration = context.configuration
+        let api = BackendAPI(node: context, backend: Backend(node: context), metrics: metrics)
+        let bound = BoundAddress()
+        // Quiet: Hummingbird's own lines would double ours.
+        var logger = Logger(label: "apus.api")
+        logger.logLevel = .error
+        let application = Application(
+            router: api.router(),
+            configuration: .init(
+                address: .hostname(configuration.backendListen.host, port: configuration.backendListen.port),
+                serverName: nil),
+            onServerRunning: { bound.set($0.localAddress) },
+            eventLoopGroupProvider: .shared(group), logger: logger)
+        // A group of its own: it must go on answering during the drain, which ends it when all is done.
+        let service = ServiceGroup(configuration: .init(services: [application], logger: logger))
+        let task = Task.detached { try await service.run() }
+        running.withLock { $0.api = (service, task) }
+        running.withLock { $0.backendAddress = nil }
+        let address = try await withThrowingTaskGroup(of: SocketAddress?.self) { tasks in
+            tasks.addTask { await bound.wait() }
+            tasks.addTask {
+                try await task.value
+                return nil
+            }
+            defer { tasks.cancelAll() }
+            do { return try await tasks.next() ?? nil } catch {
+                bound.set(nil)
+                throw StartupError(
+                    .unavailable,
+                    "APUS_BACKEND_LISTEN=\(configuration.backendListen): cannot listen there (\(error)); is the port taken?")
+            }
+        }
+        running.withLock { $0.backendAddress = address }
+    }
+
+    private func startBackgroundTasks() {
+        let context = context
+        let lease = lease
+        var tasks = [
+            every(.seconds(Limits.leaseRefreshSeconds)) { await lease.beat() }
+        ]
+        if context.configuration.roles.contains(.notifier) {
+            tasks.append(every(.seconds(1)) { await Housekeeping(node: context).expire() })
+            tasks.append(every(.seconds(10)) { await Housekeeping(node: context).checkUnread() })
+        }
+        running.withLock { $0.backgroundTasks = tasks }
+    }
+
+    private func every(_ interval: Duration, _ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
+        Task.detached {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: interval)
+                guard !Task.isCancelled else { return }
+                await body()
+            }
+        }
+    }
+
+    // MARK: While it runs
+
+    /// The bus lost, or may have lost, messages to this node.
+    public func busEvent(_ event: BusEvent) {
+        switch event {
+        case .connected, .disconnected: break
+        case .messagesLost: repair.run(because: "the bus may have lost messages")
+        }
+    }
+
+    /// The store is back after an outage.
+    public func storeReconnected() { repair.run(because: "the store is back") }
+
+    /// Reads certificate, key and key set anew (SIGHUP).
+    public func reload() async {
+        do {
+            try tls?.reload()
+            context.logger.info("certificates and keys were read anew")
+        } catch { context.logger.error("the old certificate stays in use", metadata: ["error": "\(error)"]) }
+        await context.verifier.reload()
+    }
+
+    // MARK: Drain
+
+    /// Leaves without loss (G10): not ready at once, no new sockets after a second, every session told when to go and
+    /// then closed, what is in flight finished, presence left, and everything stopped.
+    public func drain() async {
+        let started = context.time.monotonicNanoseconds()
+        context.readiness.drain()
+        context.logger.info("draining", metadata: ["sessions": "\(context.sessionCount.current)"])
+        await lease.beat()
+        try? await Task.sleep(for: .milliseconds(800))
+        let listener = running.withLock { $0.listener }
+        await listener?.stop()
+        // About 1,000 sessions a second go, so that the nodes that take them are not stormed; never over 15 s.
+        let spread = min(15_000, max(500, context.sessionCount.current))
+        for shard in context.hub.shards { shard.drain(spreadMilliseconds: spread) }
+        let deadline = started + UInt64(Limits.drainSeconds) * 1_000_000_000
+        while context.sessionCount.current > 0, context.time.monotonicNanoseconds() < deadline {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        for shard in context.hub.shards { shard.abortAll() }
+        await stop()
+        context.logger.info("drained")
+    }
+
+    /// Ends what is left, in the reverse order of the start. Ports stay open: they belong to who made them.
+    private func stop() async {
+        let (api, tasks, sweeps) = running.withLock { running in
+            defer { running = Running() }
+            return (running.api, running.backgroundTasks, running.sweeps)
+        }
+        for task in tasks { task.cancel() }
+        for sweep in sweeps { sweep.cancel() }
+        context.directory.removeAll()
+        if let api {
+            await api.group.triggerGracefulShutdown()
+            _ = await api.task.result
+        }
+        await context.bus.close()
+        for _ in 0..<40 where context.directory.pendingRemovals > 0 { try? await Task.sleep(for: .milliseconds(50)) }
+        _ = try? await answer { context.presence.dropLease(context.incarnation, $0) }
+        await context.verifier.shutdown()
+    }
+}
+
+/// Hands over the address that a server was bound to.
+private final class BoundAddress: Sendable {
+    private struct State {
+        var address: SocketAddress?
+        var isSet = false
+        var waiting: CheckedContinuation<SocketAddress?, Never>?
+    }
+
+    private let state = Mutex(State())
+
+    func set(_ address: SocketAddress?) {
+        let waiting = state.withLock { state in
+            if !state.isSet { state.address = address }
+            state.isSet = true
+            defer { state.waiting = nil }
+            return state.waiting
+        }
+        waiting?.resume(returning: address)
+    }
+
+    func wait() async -> SocketAddress? {
+        await withCheckedContinuation { continuation in
+            let now: SocketAddress?? = state.withLock { state in
+                if state.isSet { return .some(state.address) }
+                state.waiting = continuation
+                return nil
+            }
+            if let now { continuation.resume(returning: now) }
+        }
+    }
+}

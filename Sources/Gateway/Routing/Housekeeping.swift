@@ -1,0 +1,31 @@
+import Core
+import Notifications
+
+/// What nobody asks for: notifications whose time is over, and the check that unread counts are right.
+struct Housekeeping: Sendable {
+    private static let usersPerRun = 200
+
+    let node: NodeContext
+
+    /// Retracts expired notifications and tells the sessions. Several nodes may run it at once: the store does each once.
+    func expire() async {
+        let now = node.time.wallMilliseconds()
+        guard let outcomes = try? await answer({ node.inbox.expire(limit: Self.usersPerRun, nowMilliseconds: now, $0) })
+        else { return }
+        for outcome in outcomes { node.router.route(outcome.entries, of: outcome.user, to: outcome.routes) }
+    }
+
+    /// Recomputes the unread count of one connected user from the items; a difference is a defect of Apus.
+    func checkUnread() async {
+        guard let shard = node.hub.shards.randomElement() else { return }
+        let user = await withCheckedContinuation { continuation in
+            shard.onLoop { continuation.resume(returning: $0.users.randomElement()?.key) }
+        }
+        guard let user else { return }
+        let now = node.time.wallMilliseconds()
+        guard let drift = try? await answer({ node.inbox.unreadDrift(of: user, nowMilliseconds: now, $0) }), drift != 0
+        else { return }
+        node.metrics.unreadDrift.increment(by: abs(drift))
+        node.logger.error("an unread count is wrong", metadata: ["user": "\(user)", "by": "\(drift)"])
+    }
+}

@@ -1,0 +1,210 @@
+import Bus
+import Core
+import NIOCore
+import Notifications
+import Presence
+import Synchronization
+import Timelines
+import Wire
+
+/// Sends what was appended to the nodes that hold the user's sessions (DESIGN §4).
+///
+/// What it sends is a hint: the store has the event already. It goes to the own hub directly and to each other node in
+/// one message per turn, however many events wait for it.
+final class Router: Sendable {
+    private let own: Incarnation
+    private let bus: any Bus
+    private let subjects: Subjects
+    private let hub: Hub
+    private let membership: Membership
+    private let time: any TimeSource
+    private let links = Mutex<[Incarnation: NodeLink]>([:])
+    private let uncertain = Mutex<Set<UserID>>([])
+    private static let uncertainMax = 10_000
+    private let loops = Mutex<(any EventLoopGroup)?>(nil)
+
+    init(
+        own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, membership: Membership, time: any TimeSource
+    ) {
+        self.own = own
+        self.bus = bus
+        self.subjects = subjects
+        self.hub = hub
+        self.membership = membership
+        self.time = time
+    }
+
+    func start(on group: any EventLoopGroup) { loops.withLock { $0 = group } }
+
+    // MARK: Durable events
+
+    /// Sends events to the holders of the user's sessions. - Returns: how many sessions on living nodes there are.
+    @discardableResult
+    func route(
+        _ entries: [AppendedEntry], of user: UserID, to routes: [AppendOutcome.Route], acceptedMicroseconds: Int64 = 0
+    ) -> Int {
+        let deliveries = entries.map { entry in
+            Delivery.event(
+                user: user, seq: entry.seq, previous: Fingerprint.of(entry.previous.utf8),
+                id: Fingerprint.of(entry.id.utf8), acceptedMicroseconds: acceptedMicroseconds,
+                frame: FrameEncoder.text(entry.frame))
+        }
+        return send(deliveries, to: routes)
+    }
+
+    /// Tells the holders where the head is, when the event itself is not at hand: they read what they miss.
+    @discardableResult
+    func routeHead(_ seq: Int64, of user: UserID, to routes: [AppendOutcome.Route]) -> Int {
+        send([.head(user: user, epoch: nil, seq: seq, id: 0)], to: routes)
+    }
+
+    private func send(_ deliveries: [Delivery], to routes: [AppendOutcome.Route]) -> Int {
+        let alive = membership.aliveSet
+        let living = routes.filter { alive.contains($0.holder) }
+        for holder in Set(living.map(\.holder)) {
+            if holder == own { hub.deliver(deliveries) } else { link(holder).add(deliveries) }
+        }
+        return living.count
+    }
+
+    // MARK: Unknown outcomes
+
+    /// An append for this user may have happened without an answer, so nobody was told of it.
+    func uncertain(_ user: UserID) {
+        uncertain.withLock { users in if users.count < Self.uncertainMax { users.insert(user) } }
+    }
+
+    /// Looks where those users' timelines stand now and tells every node.
+    func settle(_ timelines: any TimelineStore) {
+        let users = uncertain.withLock { users in
+            defer { users = [] }
+            return Array(users)
+        }
+        guard !users.isEmpty else { return }
+        timelines.heads(users) { result in
+            guard case .success(let heads) = result else { return users.forEach(self.uncertain) }
+            self.broadcast(
+                zip(users, heads).map { user, head in
+                    .head(
+                        user: user, epoch: Fingerprint.of(head.epoch.utf8), seq: head.seq,
+                        id: Fingerprint.of(head.last.utf8))
+                })
+        }
+    }
+
+    // MARK: To every node
+
+    /// Live events and orders that concern every node; not numbered, may be lost.
+    func broadcast(_ deliveries: [Delivery]) {
+        hub.deliver(deliveries)
+        let message = NodeMessage(sender: own, number: 0, deliveries: deliveries)
+        bus.publish(BusMessage(subject: subjects.nodesAll, payload: message.encoded()))
+    }
+
+    /// Closes one session wherever it is.
+    func disconnect(_ user: UserID, _ record: SessionRecord, _ code: CloseCode) {
+        let order = Delivery.disconnect(user: user, session: record.session, code: code.rawValue, reason: code.reason)
+        if record.holder == own { hub.deliver([order]) } else { link(record.holder).add([order]) }
+    }
+
+    // MARK: Links
+
+    private func link(_ node: Incarnation) -> NodeLink {
+        links.withLock { links in
+            if let link = links[node] { return link }
+            let link = NodeLink(from: own, to: subjects.node(node), bus: bus, loop: loops.withLock { $0 }?.any())
+            links[node] = link
+            return link
+        }
+    }
+
+    /// Repeats the last number to every node that was sent something, so that a lost last message is noticed.
+    func heartbeat() {
+        let alive = membership.aliveSet
+        let links = links.withLock { links in
+            links = links.filter { alive.contains($0.key) }
+            return Array(links.values)
+        }
+        for link in links { link.heartbeat() }
+    }
+}
+
+/// What this node sends to one other: numbered, and gathered while the loop is busy.
+final class NodeLink: Sendable {
+    private struct State {
+        var waiting: [Delivery] = []
+        var waitingBytes = 0
+        var isScheduled = false
+        var number: UInt64 = 0
+    }
+
+    /// NATS refuses messages over 1 MiB by default.
+    private static let messageBytesMax = 256 * 1024
+
+    private let own: Incarnation
+    private let subject: String
+    private let bus: any Bus
+    private let loop: (any EventLoop)?
+    private let state = Mutex(State())
+
+    init(from own: Incarnation, to subject: String, bus: any Bus, loop: (any EventLoop)?) {
+        self.own = own
+        self.subject = subject
+        self.bus = bus
+        self.loop = loop
+    }
+
+    func add(_ deliveries: [Delivery]) {
+        let (full, mustSchedule) = state.withLock { state in
+            state.waiting += deliveries
+            state.waitingBytes += deliveries.reduce(0) { $0 + $1.size }
+            let mustSchedule = !state.isScheduled
+            state.isScheduled = true
+            return (state.waitingBytes > Self.messageBytesMax, mustSchedule)
+        }
+        if full || loop == nil { send() } else if mustSchedule { loop?.execute { self.send() } }
+    }
+
+    private func send() {
+        // Published under the lock: the numbers must leave in their order.
+        state.withLock { state in
+            state.isScheduled = false
+            guard !state.waiting.isEmpty else { return }
+            state.number += 1
+            let message = NodeMessage(sender: own, number: state.number, deliveries: state.waiting)
+            state.waiting = []
+            state.waitingBytes = 0
+            bus.publish(BusMessage(subject: subject, payload: message.encoded()))
+        }
+    }
+
+    func heartbeat() {
+        state.withLock { state in
+            guard state.number > 0 else { return }
+            let message = NodeMessage(sender: own, number: state.number, isHeartbeat: true, deliveries: [])
+            bus.publish(BusMessage(subject: subject, payload: message.encoded()))
+        }
+    }
+}
+
+/// Watches the numbers of what other nodes send here, and says when something is missing.
+struct InboundLinks: Sendable {
+    private var last: [Incarnation: UInt64] = [:]
+
+    enum Finding: Hashable { case next, repeated, hole }
+
+    /// Judges a numbered message or heartbeat. After a hole the count goes on from there.
+    mutating func judge(_ message: NodeMessage) -> Finding {
+        let known = last[message.sender] ?? 0
+        let expected = message.isHeartbeat ? known : known + 1
+        if message.number == expected {
+            last[message.sender] = message.number
+            return .next
+        }
+        guard message.number > expected else { return .repeated }
+        last[message.sender] = message.number
+        return .hole
+    }
+
+    mutating func forget(_ nodes: Set<Incarnation>) { for node in nodes { last[node] = nil } }
+}

@@ -1,0 +1,142 @@
+import Core
+import NIOCore
+import Timelines
+import Wire
+
+/// From hints to bytes on sockets.
+extension Shard {
+    /// Takes a batch from another thread; one hop for all of it.
+    func deliver(_ batch: [Delivery]) {
+        onLoop { shard in
+            for delivery in batch { shard.deliver(delivery) }
+        }
+    }
+
+    private func deliver(_ delivery: Delivery) {
+        switch delivery {
+        case .event(let user, let seq, let previous, let id, let accepted, let frame):
+            for slot in slots(of: user) { event(seq, previous, id, accepted, frame, slot) }
+        case .head(let user, let epoch, let seq, let id):
+            for slot in slots(of: user) { head(epoch, seq, id, slot) }
+        case .liveUser(let user, let frame):
+            for slot in slots(of: user) { live(frame, slot) }
+        case .liveTopic(let topic, let frame):
+            for slot in topics[topic] ?? [] { live(frame, slot) }
+        case .liveAll(let frame):
+            for slot in sessions.slots where sessions.isUsed(slot) { live(frame, slot) }
+        case .disconnect(let user, let session, let code, let reason):
+            for slot in slots(of: user) where session == nil || sessions[slot].record?.session == session {
+                close(slot, code, reason)
+            }
+        }
+    }
+
+    // MARK: Durable events
+
+    private func event(
+        _ seq: Int64, _ previous: UInt64, _ id: UInt64, _ accepted: Int64, _ frame: ByteBuffer, _ slot: Int32
+    ) {
+        guard sessions[slot].phase == .live, sessions[slot].stream != nil else {
+            return sessions[slot].openingHint = max(sessions[slot].openingHint, seq)
+        }
+        if !sessions[slot].connection.isWritable { goBehind(slot, head: seq) }
+        switch sessions[slot].stream?.hint(seq: seq, previous: previous, id: id) {
+        case .deliver:
+            send(frame, to: slot)
+            node.metrics.delivered(acceptedMicroseconds: accepted, nowMilliseconds: node.time.wallMilliseconds())
+        case .read: read(slot)
+        case .ignore, nil: break
+        }
+    }
+
+    private func head(_ epoch: UInt64?, _ seq: Int64, _ id: UInt64, _ slot: Int32) {
+        guard sessions[slot].phase == .live, sessions[slot].stream != nil else {
+            return sessions[slot].openingHint = max(sessions[slot].openingHint, seq)
+        }
+        let action =
+            epoch == nil && id == 0
+            ? sessions[slot].stream?.reaches(seq: seq) : sessions[slot].stream?.head(epoch: epoch, seq: seq, id: id)
+        if action == .read {
+            node.metrics.repairs.increment()
+            read(slot)
+        }
+    }
+
+    /// The session itself learned the head, by `ping`.
+    func noteHead(_ head: TimelineHead, _ slot: Int32) {
+        self.head(Fingerprint.of(head.epoch.utf8), head.seq, Fingerprint.of(head.last.utf8), slot)
+    }
+
+    /// The session pulled everything up to the head.
+    func caughtUp(_ head: TimelineHead, _ slot: Int32) {
+        if sessions[slot].stream?.caughtUp(to: head) == .read { read(slot) }
+    }
+
+    /// Reads what follows the session's position. One read of a session is under way at a time.
+    func read(_ slot: Int32) {
+        guard let user = sessions[slot].user, let stream = sessions[slot].stream else { return }
+        let key = key(slot)
+        node.timelines.read(
+            user, after: stream.readAfter, last: nil, epoch: nil, limit: Limits.replayPageMax + 1
+        ) { result in
+            self.resume(key) { shard, slot in shard.page(result, slot) }
+        }
+    }
+
+    private func page(_ result: Result<TimelinePage, StoreError>, _ slot: Int32) {
+        guard sessions[slot].phase == .live, sessions[slot].stream?.phase == .reading else { return }
+        guard case .success(let page) = result else {
+            // The sweep asks again; the socket stays up meanwhile (G11).
+            sessions[slot].stream?.readFailed()
+            return
+        }
+        switch sessions[slot].stream?.page(page) {
+        case .deliver(let entries, let next):
+            for entry in entries { send(json: entry.frame, to: slot) }
+            if next == .read { readOn(slot) }
+        case .lost(let reason):
+            node.metrics.resync(reason)
+            close(slot, .positionLost)
+        case nil: break
+        }
+    }
+
+    /// A long replay waits for the socket instead of filling memory.
+    private func readOn(_ slot: Int32) {
+        sessions[slot].connection.flush()
+        if sessions[slot].connection.isWritable { read(slot) } else { sessions[slot].stream?.readFailed() }
+    }
+
+    // MARK: Live events
+
+    private func live(_ frame: ByteBuffer, _ slot: Int32) {
+        guard sessions[slot].phase == .live, sessions[slot].stream != nil else { return }
+        guard sessions[slot].connection.isWritable else {
+            node.metrics.liveDropped.increment()
+            return
+        }
+        send(frame, to: slot)
+    }
+
+    // MARK: Slow sessions
+
+    private func goBehind(_ slot: Int32, head: Int64) {
+        guard sessions[slot].stream?.overflow() == true else { return }
+        node.metrics.slow.increment()
+        send(json: ServerFrames.behind(head: head), to: slot)
+    }
+
+    func writabilityChanged(_ connection: Connection<Shard>, _ isWritable: Bool) {
+        let slot = connection.slot
+        guard slot >= 0 else { return }
+        if isWritable {
+            sessions[slot].slowSince = 0
+            // A request is answered only as fast as answers are taken.
+            if sessions[slot].phase == .live { connection.resume(.output) }
+            if sessions[slot].stream?.retry() == true { read(slot) }
+        } else {
+            sessions[slot].slowSince = max(1, nowTick)
+            if sessions[slot].phase == .live { connection.pause(.output) }
+        }
+    }
+}

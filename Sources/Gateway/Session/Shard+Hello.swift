@@ -1,0 +1,212 @@
+import Core
+import NIOCore
+import Presence
+import Timelines
+import Wire
+
+/// From the upgrade to `welcome`.
+extension Shard {
+    func bodyBytesMax(of request: RequestHead) -> Int { node.site.bodyBytesMax(of: request) }
+
+    func request(_ connection: Connection<Shard>, _ request: RequestHead, body: [UInt8]) {
+        node.site.answer(request, body: body, node: node) { answer in
+            self.onLoop { _ in connection.answer(answer) }
+        }
+    }
+
+    // MARK: Upgrade
+
+    func upgrade(_ connection: Connection<Shard>, _ head: RequestHead) {
+        let slot = connection.slot
+        let request: UpgradeRequest
+        do {
+            request = try UpgradeRequest(head, origins: node.origins, queryToken: node.configuration.auth.allowsQueryToken)
+        } catch {
+            return connection.answer(.error(error.status, "bad_request", error.message, fields: error.fields))
+        }
+        guard !isDraining else {
+            return connection.answer(.error(503, "unavailable", "this node is draining", fields: ["Retry-After: 1"]))
+        }
+        let address = node.clientAddress(peer: connection.peerAddress ?? "", forwarded: head.list("x-forwarded-for"))
+        guard node.addresses.acquire(address) else {
+            node.metrics.refused("address_limit")
+            return connection.answer(
+                .error(503, "unavailable", "too many sessions from this address", fields: ["Retry-After: 5"]))
+        }
+        sessions[slot].address = address
+        guard let token = request.token else { return greet(slot, subprotocol: request.offersApus) }
+        verify(token, slot) { shard, slot, result in
+            switch result {
+            case .success(let token):
+                shard.sessions[slot].token = token
+                shard.greet(slot, subprotocol: request.offersApus)
+            case .failure(let failure): shard.refuse(slot, failure)
+            }
+        }
+    }
+
+    private func refuse(_ slot: Int32, _ failure: AuthFailure) {
+        node.metrics.hello(failure.reason.rawValue)
+        sessions[slot].connection.answer(
+            failure.isTemporary
+                ? .error(503, "unavailable", "tokens cannot be checked now", fields: ["Retry-After: 2"])
+                : .error(401, "unauthenticated", CloseCode.unauthenticated.reason, fields: ["WWW-Authenticate: Bearer"]))
+    }
+
+    private func greet(_ slot: Int32, subprotocol: Bool) {
+        let now = nowTick
+        sessions[slot].phase = .greeting
+        sessions[slot].deadline = now + UInt32(Limits.helloTimeoutSeconds)
+        sessions[slot].lastSign = now
+        sessions[slot].nextPing = now + UInt32.random(in: 1...UInt32(node.configuration.pingSeconds))
+        sessions[slot].connection.accept(subprotocol: subprotocol)
+    }
+
+    /// Checks a token: from memory when that is possible, else by asking for keys.
+    func verify(
+        _ token: String, _ slot: Int32,
+        _ done: @escaping @Sendable (Shard, Int32, Result<VerifiedToken, AuthFailure>) -> Void
+    ) {
+        let now = node.time.wallMilliseconds()
+        if let result = node.verifier.verifyNow(token, nowMilliseconds: now) { return done(self, slot, result) }
+        let key = key(slot)
+        let verifier = node.verifier
+        // The one Task that a connection may cost: its key is not in memory, so the network decides how long it takes.
+        Task {
+            let result: Result<VerifiedToken, AuthFailure>
+            do { result = .success(try await verifier.verify(token, nowMilliseconds: now)) } catch { result = .failure(error) }
+            self.resume(key) { shard, slot in done(shard, slot, result) }
+        }
+    }
+
+    // MARK: hello
+
+    func hello(_ hello: Operation.Hello, _ id: [UInt8]?, _ slot: Int32) {
+        guard sessions[slot].phase == .greeting else {
+            return send(json: ServerFrames.error(id, .badRequest("hello: was said before")), to: slot)
+        }
+        sessions[slot].phase = .opening
+        sessions[slot].connection.pause(.hello)
+        if let token = sessions[slot].token { return open(hello, id, slot, token) }
+        guard let token = hello.token else {
+            return refuseHello(id, slot, AuthFailure(.malformed, "no token"))
+        }
+        verify(token, slot) { shard, slot, result in
+            guard shard.sessions[slot].phase == .opening else { return }
+            switch result {
+            case .success(let token): shard.open(hello, id, slot, token)
+            case .failure(let failure): shard.refuseHello(id, slot, failure)
+            }
+        }
+    }
+
+    private func refuseHello(_ id: [UInt8]?, _ slot: Int32, _ failure: AuthFailure) {
+        node.metrics.hello(failure.reason.rawValue)
+        if failure.isTemporary { return retryHello(id, slot, .unavailable("tokens cannot be checked now")) }
+        send(json: ServerFrames.error(id, ApusError(.unauthenticated, CloseCode.unauthenticated.reason)), to: slot)
+        close(slot, .unauthenticated)
+    }
+
+    /// Says that it did not work and waits for another `hello`; the socket stays up.
+    private func retryHello(_ id: [UInt8]?, _ slot: Int32, _ error: ApusError) {
+        sessions[slot].phase = .greeting
+        sessions[slot].deadline = nowTick + UInt32(Limits.helloTimeoutSeconds)
+        send(json: ServerFrames.error(id, error), to: slot)
+        sessions[slot].connection.resume(.hello)
+    }
+
+    /// Joins the hub first and asks the store after, so that no event can fall between the two; hints that come while
+    /// the store is asked are noted in `openingHint`.
+    private func open(_ hello: Operation.Hello, _ id: [UInt8]?, _ slot: Int32, _ token: VerifiedToken) {
+        let record = SessionRecord(
+            session: .new(), holder: node.incarnation, device: hello.device,
+            sinceMilliseconds: node.time.wallMilliseconds())
+        sessions[slot].token = token
+        sessions[slot].record = record
+        sessions[slot].stream = nil
+        sessions[slot].openingHint = 0
+        link(slot, token.user)
+        node.sessionCount.add()
+        let key = key(slot)
+        let opening = Opening(shard: self, key: key, id: id, record: record, user: token.user)
+        node.directory.register(record, of: token.user) { opening.registered($0) }
+        node.timelines.open(token.user, at: hello.resume, limit: Limits.replayPageMax) { opening.opened($0) }
+    }
+
+    /// Both answers are there.
+    fileprivate func welcome(_ found: TimelineOpening, _ evicted: [SessionRecord], _ opening: Opening, _ slot: Int32) {
+        guard sessions[slot].phase == .opening, let token = sessions[slot].token else { return }
+        node.metrics.hello(found.verdict == .resumed ? "resumed" : "ok")
+        var resync: ResyncReason?
+        if case .resync(let reason) = found.verdict {
+            resync = reason
+            node.metrics.resync(reason)
+        }
+        let welcome = ServerFrames.Welcome(
+            user: token.user, session: opening.record.session, node: node.incarnation.node, epoch: found.head.epoch,
+            seq: found.head.seq, last: found.head.last, resumed: found.verdict == .resumed, resync: resync,
+            unread: found.unread, pingMilliseconds: node.configuration.pingSeconds * 1000)
+        sessions[slot].phase = .live
+        send(json: ServerFrames.welcome(opening.id, welcome), to: slot)
+        let replayed = found.entries.last.map { ($0.seq, $0.id) } ?? (found.head.seq, found.head.last)
+        for entry in found.entries { send(json: entry.frame, to: slot) }
+        sessions[slot].stream = SessionStream(
+            epoch: found.head.epoch, seq: replayed.0, last: replayed.1, headSeq: found.head.seq)
+        if sessions[slot].stream?.phase == .reading { read(slot) }
+        for record in evicted { node.router.disconnect(token.user, record, .tooManySessions) }
+        sessions[slot].connection.resume(.hello)
+        // What was appended while the store was asked may have been hinted before there was a stream to take the hint.
+        let hint = sessions[slot].openingHint
+        if sessions[slot].stream?.reaches(seq: hint) == .read { read(slot) }
+    }
+
+    fileprivate func openingFailed(_ error: StoreError, _ opening: Opening, _ slot: Int32) {
+        guard sessions[slot].phase == .opening else { return }
+        node.metrics.hello("unavailable")
+        leaveHub(slot)
+        retryHello(opening.id, slot, error.forClient)
+    }
+}
+
+/// Two answers that `welcome` waits for: the directory's and the timeline's. Asked at once, in one round trip.
+private final class Opening: @unchecked Sendable {
+    // SAFETY: the mutable members are touched on the shard's loop only: both answers hop there first.
+
+    let shard: Shard
+    let key: SessionKey
+    let id: [UInt8]?
+    let record: SessionRecord
+    let user: UserID
+    private var evicted: Result<[SessionRecord], StoreError>?
+    private var found: Result<TimelineOpening, StoreError>?
+
+    init(shard: Shard, key: SessionKey, id: [UInt8]?, record: SessionRecord, user: UserID) {
+        self.shard = shard
+        self.key = key
+        self.id = id
+        self.record = record
+        self.user = user
+    }
+
+    func registered(_ result: Result<[SessionRecord], StoreError>) {
+        shard.resume(key) { _, slot in
+            self.evicted = result
+            self.finish(slot)
+        }
+    }
+
+    func opened(_ result: Result<TimelineOpening, StoreError>) {
+        shard.resume(key) { _, slot in
+            self.found = result
+            self.finish(slot)
+        }
+    }
+
+    private func finish(_ slot: Int32) {
+        guard let evicted, let found else { return }
+        switch (evicted, found) {
+        case (.success(let evicted), .success(let found)): shard.welcome(found, evicted, self, slot)
+        case (.failure(let error), _), (_, .failure(let error)): shard.openingFailed(error, self, slot)
+        }
+    }
+}

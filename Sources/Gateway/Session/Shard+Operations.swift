@@ -1,0 +1,193 @@
+import Core
+import NIOCore
+import Notifications
+import Timelines
+import Wire
+
+/// What a client asks for after `hello`. To add an operation: a case in `Operation`, its doing here.
+extension Shard {
+    func received(_ connection: Connection<Shard>, _ output: FrameDecoder.Output) {
+        let slot = connection.slot
+        guard slot >= 0, sessions[slot].phase != .closing else { return }
+        sessions[slot].lastSign = nowTick
+        switch output {
+        case .text(let frame): request(frame, slot)
+        case .ping:
+            if !sessions[slot].pings.take(nowMilliseconds: nowMilliseconds) { close(slot, .tooManyRequests) }
+        case .pong, .binary, .close, .failure: break
+        }
+    }
+
+    private func request(_ frame: [UInt8], _ slot: Int32) {
+        let request = ClientRequest.parse(frame)
+        node.metrics.framesIn.increment()
+        switch sessions[slot].limiter.take(nowMilliseconds: nowMilliseconds) {
+        case .pass: break
+        case .flood: return close(slot, .tooManyRequests)
+        case .refuse(let retry):
+            let error = ApusError(.rateLimited, "more than \(Limits.operationsPerSecond) operations per second", retryMilliseconds: retry)
+            return send(json: ServerFrames.error(request.id, error), to: slot)
+        }
+        switch request.operation {
+        case .success(let operation):
+            sessions[slot].badRequestsInARow = 0
+            perform(operation, request.id, slot)
+        case .failure(let error):
+            send(json: ServerFrames.error(request.id, error), to: slot)
+            guard error.code == .badRequest else { return }
+            sessions[slot].badRequestsInARow += 1
+            if sessions[slot].badRequestsInARow >= Limits.badRequestsInARowMax { close(slot, .badProtocol) }
+        }
+    }
+
+    private func perform(_ operation: Operation, _ id: [UInt8]?, _ slot: Int32) {
+        if case .hello(let hello) = operation { return self.hello(hello, id, slot) }
+        guard sessions[slot].phase == .live, let user = sessions[slot].user else {
+            let error = ApusError(.unauthenticated, "say hello first")
+            return send(json: ServerFrames.error(id, error), to: slot)
+        }
+        switch operation {
+        case .hello: break
+        case .ping: ping(user, id, slot)
+        case .auth(let token): renew(token, id, slot)
+        case .sync(let sync): self.sync(sync, user, id, slot)
+        case .inbox(let query): inbox(query, user, id, slot)
+        case .inboxRead(let read): inboxRead(read, user, id, slot)
+        case .subscribe(let topic): subscribe(topic, id, slot)
+        case .unsubscribe(let topic):
+            if let at = sessions[slot].topics.firstIndex(of: topic) {
+                sessions[slot].topics.remove(at: at)
+                leaveTopic(topic, slot)
+            }
+            ok(id, ServerFrames.topic(topic), slot)
+        }
+    }
+
+    // MARK: Answers
+
+    private func ok(_ id: [UInt8]?, _ body: @autoclosure () -> [UInt8], _ slot: Int32) {
+        if let id { send(json: ServerFrames.ok(id, body()), to: slot) }
+    }
+
+    /// Calls a store and brings its answer back to the session. Too many at once stop the reading of the socket.
+    private func ask<Value: Sendable>(
+        _ slot: Int32, _ id: [UInt8]?, _ call: (@escaping Completion<Value>) -> Void,
+        _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
+    ) {
+        let key = key(slot)
+        sessions[slot].operationsInFlight += 1
+        if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax { sessions[slot].connection.pause(.operations) }
+        call { result in
+            self.resume(key) { shard, slot in
+                if shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax {
+                    shard.sessions[slot].connection.resume(.operations)
+                }
+                guard shard.sessions.isUsed(slot) else { return }
+                shard.sessions[slot].operationsInFlight -= 1
+                guard shard.sessions[slot].phase == .live else { return }
+                switch result {
+                case .success(let value): done(shard, slot, value)
+                case .failure(let error):
+                    shard.node.metrics.storeFailures.increment()
+                    shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
+                }
+            }
+        }
+    }
+
+    // MARK: Operations
+
+    private func ping(_ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        ask(slot, id, { node.timelines.heads([user], $0) }) { shard, slot, heads in
+            guard let head = heads.first else { return }
+            shard.ok(id, ServerFrames.ping(head: head.seq), slot)
+            shard.noteHead(head, slot)
+        }
+    }
+
+    private func renew(_ token: String, _ id: [UInt8]?, _ slot: Int32) {
+        verify(token, slot) { shard, slot, result in
+            guard shard.sessions[slot].phase == .live, let user = shard.sessions[slot].user else { return }
+            switch result {
+            case .success(let token) where token.user == user:
+                shard.sessions[slot].token = token
+                shard.ok(id, ServerFrames.expires(token.expiresAtSeconds), slot)
+            case .success:
+                shard.send(json: ServerFrames.error(id, ApusError(.forbidden, "token: is another user's")), to: slot)
+            case .failure(let failure):
+                let error: ApusError = failure.isTemporary
+                    ? .unavailable("tokens cannot be checked now")
+                    : ApusError(.unauthenticated, "token: invalid or expired; the present one stays in force")
+                shard.send(json: ServerFrames.error(id, error), to: slot)
+            }
+        }
+    }
+
+    private func sync(_ sync: Operation.Sync, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        ask(
+            slot, id,
+            { node.timelines.read(user, after: sync.after, last: sync.last, epoch: sync.epoch, limit: sync.limit, $0) }
+        ) { shard, slot, page in
+            shard.ok(
+                id,
+                ServerFrames.page(
+                    epoch: page.head.epoch, events: page.entries.map(\.frame), head: page.head.seq, more: page.more,
+                    resync: page.resync), slot)
+            if page.resync == nil, !page.more { shard.caughtUp(page.head, slot) }
+        }
+    }
+
+    private func inbox(_ query: Operation.Inbox, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        let query = InboxQuery(
+            before: query.before, limit: query.limit, category: query.category, unreadOnly: query.unreadOnly)
+        ask(slot, id, { node.inbox.page(query, of: user, nowMilliseconds: node.time.wallMilliseconds(), $0) }) {
+            shard, slot, page in
+            let body = JSONWriter.object {
+                $0.member("items", array: { list in page.items.forEach { list.element($0) } })
+                if let cursor = page.cursor { $0.member("cursor", cursor) } else { $0.raw("cursor", Array("null".utf8)) }
+                $0.member(unread: page.counts.unread)
+                $0.member(byCategory: page.counts.byCategory)
+            }
+            shard.ok(id, body, slot)
+        }
+    }
+
+    private func inboxRead(_ read: Operation.InboxRead, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        let selection: ReadSelection =
+            switch read.selection {
+            case .ids(let ids): .ids(ids)
+            case .upTo(let id): .upTo(id)
+            case .all: .all
+            }
+        let now = node.time.wallMilliseconds()
+        let node = node
+        ask(
+            slot, id,
+            {
+                node.inbox.markRead(
+                    selection, category: read.category, of: user, id: .new(atMilliseconds: now), nowMilliseconds: now, $0)
+            }
+        ) { shard, slot, outcome in
+            // The reply first: the event that follows is what other devices get.
+            shard.ok(
+                id,
+                JSONWriter.object {
+                    $0.member(unread: outcome.counts.unread)
+                    $0.member(byCategory: outcome.counts.byCategory)
+                }, slot)
+            if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
+        }
+    }
+
+    private func subscribe(_ topic: Topic, _ id: [UInt8]?, _ slot: Int32) {
+        if !sessions[slot].topics.contains(topic) {
+            guard sessions[slot].topics.count < Limits.topicsPerSessionMax else {
+                let error = ApusError(.tooLarge, "topic: at most \(Limits.topicsPerSessionMax) per session")
+                return send(json: ServerFrames.error(id, error), to: slot)
+            }
+            sessions[slot].topics.append(topic)
+            topics[topic, default: []].insert(slot)
+        }
+        ok(id, ServerFrames.topic(topic), slot)
+    }
+}

@@ -1,0 +1,82 @@
+import Core
+import NIOCore
+import Timelines
+import Wire
+
+/// One timer per loop watches every deadline (DESIGN §5): handshakes, `hello`, pings, silence, tokens, slow readers.
+extension Shard {
+    /// How often the sweep runs: half of the finest promise, a token's expiry within 2 s (G12).
+    static let sweepInterval = TimeAmount.milliseconds(500)
+
+    func startSweeping() -> RepeatedTask {
+        loop.scheduleRepeatedTask(initialDelay: Self.sweepInterval, delay: Self.sweepInterval) { [weak self] _ in
+            self?.sweep()
+        }
+    }
+
+    private func sweep() {
+        tick = nowTick
+        let wallSeconds = node.time.wallMilliseconds() / 1000
+        for slot in sessions.slots where sessions.isUsed(slot) {
+            switch sessions[slot].phase {
+            case .connecting: if tick > sessions[slot].deadline { handshakeTimedOut(slot) }
+            case .greeting, .opening:
+                if tick > sessions[slot].deadline { close(slot, .helloTimeout) }
+            case .closing: if tick > sessions[slot].deadline { sessions[slot].connection.abort() }
+            case .live: watch(slot, wallSeconds)
+            }
+        }
+    }
+
+    private func handshakeTimedOut(_ slot: Int32) {
+        sessions[slot].deadline = tick + UInt32(Limits.closeTimeoutSeconds)
+        sessions[slot].phase = .closing
+        sessions[slot].connection.answer(
+            .error(408, "bad_request", "the request did not arrive within \(Limits.handshakeTimeoutSeconds) s"))
+    }
+
+    private func watch(_ slot: Int32, _ wallSeconds: Int64) {
+        if let token = sessions[slot].token, wallSeconds >= token.expiresAtSeconds {
+            return close(slot, .unauthenticated)
+        }
+        let ping = UInt32(node.configuration.pingSeconds)
+        if tick - sessions[slot].lastSign > UInt32(Double(ping) * Limits.silentPingIntervals) {
+            return close(slot, .goingAway)
+        }
+        let slowSince = sessions[slot].slowSince
+        if slowSince > 0, tick - slowSince > UInt32(Limits.slowSessionSeconds) { return close(slot, .tooSlow) }
+        if sessions[slot].stream?.phase == .stale, sessions[slot].connection.isWritable,
+            sessions[slot].stream?.retry() == true
+        { read(slot) }
+        if tick >= sessions[slot].nextPing {
+            sessions[slot].nextPing = tick + ping
+            send(FrameEncoder.ping, to: slot)
+        }
+    }
+
+    // MARK: Drain
+
+    /// Tells every session when to go, spread over `spreadMilliseconds`, and closes it a moment after that (G10).
+    func drain(spreadMilliseconds: Int) {
+        onLoop { shard in
+            shard.isDraining = true
+            for slot in shard.sessions.slots where shard.sessions.isUsed(slot) {
+                let delay = Int.random(in: 0...max(1, spreadMilliseconds))
+                if shard.sessions[slot].phase == .live {
+                    shard.send(json: ServerFrames.draining(reconnectMilliseconds: delay), to: slot)
+                }
+                let key = shard.key(slot)
+                shard.loop.scheduleTask(in: .milliseconds(Int64(delay) + 300)) {
+                    shard.resume(key) { shard, slot in shard.close(slot, .draining) }
+                }
+            }
+        }
+    }
+
+    /// Ends what is left.
+    func abortAll() {
+        onLoop { shard in
+            for slot in shard.sessions.slots where shard.sessions.isUsed(slot) { shard.sessions[slot].connection.abort() }
+        }
+    }
+}

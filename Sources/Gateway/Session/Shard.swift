@@ -1,0 +1,210 @@
+import Core
+import Dispatch
+import NIOCore
+import Presence
+import Timelines
+import Wire
+
+/// The sessions of one event loop.
+///
+/// Everything here is touched on that loop only; other threads hand over work with `loop.execute`
+/// (docs/loops-and-locks.md). The files of this folder divide it by subject: connecting and `hello`, operations,
+/// delivery, and the sweep that watches deadlines.
+final class Shard: WebSocketApplication, @unchecked Sendable {
+    // SAFETY: every mutable member is confined to `loop`; the functions that are called from elsewhere hop there first.
+
+    let loop: any EventLoop
+    let node: NodeContext
+    let frames = FrameDecoder.Options()
+
+    var sessions = SlotMap<Session>()
+    /// The first session of each user; the others follow by `nextOfUser`.
+    var users: [UserID: Int32] = [:]
+    var topics: [Topic: Set<Int32>] = [:]
+    /// Slots with bytes written and not flushed.
+    var dirty: [Int32] = []
+    /// Seconds since the shard began, counted by the sweep.
+    var tick: UInt32 = 0
+    var isDraining = false
+    private var isFlushScheduled = false
+    private let origin: UInt64
+
+    init(loop: any EventLoop, node: NodeContext) {
+        self.loop = loop
+        self.node = node
+        origin = node.time.monotonicNanoseconds()
+    }
+
+    var nowMilliseconds: UInt64 { (node.time.monotonicNanoseconds() - origin) / 1_000_000 }
+    var nowTick: UInt32 { UInt32(truncatingIfNeeded: nowMilliseconds / 1000) }
+
+    // MARK: Connections
+
+    func connected(_ connection: Connection<Shard>) {
+        let now = nowTick
+        let slot = sessions.insert(
+            Session(connection, now: now, deadline: now + UInt32(Limits.handshakeTimeoutSeconds)))
+        connection.slot = slot
+        node.metrics.connections.increment()
+    }
+
+    func closed(_ connection: Connection<Shard>) {
+        let slot = connection.slot
+        guard slot >= 0 else { return }
+        connection.slot = -1
+        leaveHub(slot)
+        if let address = sessions[slot].address { node.addresses.release(address) }
+        _ = sessions.remove(slot)
+    }
+
+    /// Takes a session out of everything that could reach it, and out of the directory.
+    func leaveHub(_ slot: Int32) {
+        guard let user = sessions[slot].user, let record = sessions[slot].record else { return }
+        unlink(slot, user)
+        for topic in sessions[slot].topics { leaveTopic(topic, slot) }
+        sessions[slot].topics = []
+        sessions[slot].record = nil
+        node.sessionCount.subtract()
+        node.directory.remove(record.session, of: user)
+    }
+
+    func link(_ slot: Int32, _ user: UserID) {
+        sessions[slot].nextOfUser = users[user] ?? -1
+        users[user] = slot
+    }
+
+    private func unlink(_ slot: Int32, _ user: UserID) {
+        guard var at = users[user] else { return }
+        let next = sessions[slot].nextOfUser
+        sessions[slot].nextOfUser = -1
+        if at == slot {
+            users[user] = next == -1 ? nil : next
+            return
+        }
+        while at != -1 {
+            let following = sessions[at].nextOfUser
+            if following == slot {
+                sessions[at].nextOfUser = next
+                return
+            }
+            at = following
+        }
+    }
+
+    func leaveTopic(_ topic: Topic, _ slot: Int32) {
+        topics[topic]?.remove(slot)
+        if topics[topic]?.isEmpty == true { topics[topic] = nil }
+    }
+
+    /// The slots of a user's sessions in this shard.
+    func slots(of user: UserID) -> [Int32] {
+        var slots: [Int32] = []
+        var at = users[user] ?? -1
+        while at != -1 {
+            slots.append(at)
+            at = sessions[at].nextOfUser
+        }
+        return slots
+    }
+
+    // MARK: Output
+
+    /// Writes a frame; it is sent at the end of this turn of the loop, with whatever else is written until then.
+    func send(_ frame: ByteBuffer, to slot: Int32) {
+        sessions[slot].connection.write(frame)
+        guard !sessions[slot].isDirty else { return }
+        sessions[slot].isDirty = true
+        dirty.append(slot)
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        loop.execute { self.flush() }
+    }
+
+    func send(json: [UInt8], to slot: Int32) { send(FrameEncoder.text(json), to: slot) }
+
+    private func flush() {
+        isFlushScheduled = false
+        let slots = dirty
+        dirty.removeAll(keepingCapacity: true)
+        for slot in slots where sessions.isUsed(slot) && sessions[slot].isDirty {
+            sessions[slot].isDirty = false
+            sessions[slot].connection.flush()
+        }
+    }
+
+    /// Sends a close frame and gives the peer some seconds to answer it.
+    func close(_ slot: Int32, _ code: CloseCode, reason: String? = nil) {
+        close(slot, code.rawValue, reason ?? code.reason)
+    }
+
+    func close(_ slot: Int32, _ code: UInt16, _ reason: String) {
+        guard sessions[slot].phase != .closing else { return }
+        sessions[slot].phase = .closing
+        sessions[slot].deadline = nowTick + UInt32(Limits.closeTimeoutSeconds)
+        node.metrics.closed(code)
+        leaveHub(slot)
+        sessions[slot].connection.close(code, reason)
+    }
+
+    // MARK: Answers from elsewhere
+
+    func key(_ slot: Int32) -> SessionKey { SessionKey(slot: slot, generation: sessions.generation(slot)) }
+
+    /// Runs `body` on the loop if the session is still there.
+    func resume(_ key: SessionKey, _ body: @escaping @Sendable (Shard, Int32) -> Void) {
+        onLoop { shard in
+            if shard.sessions.isUsed(key.slot), shard.sessions.generation(key.slot) == key.generation {
+                body(shard, key.slot)
+            }
+        }
+    }
+
+    /// Runs `body` on the loop: at once when called there.
+    func onLoop(_ body: @escaping @Sendable (Shard) -> Void) {
+        if loop.inEventLoop { body(self) } else { loop.execute { body(self) } }
+    }
+}
+
+/// Values in an array that stay where they are, with a generation for each place.
+struct SlotMap<Element> {
+    private var elements: ContiguousArray<Element?> = []
+    private var generations: ContiguousArray<UInt32> = []
+    private var free: ContiguousArray<Int32> = []
+
+    var count: Int { elements.count - free.count }
+    /// Every slot that exists, used or not.
+    var slots: Range<Int32> { 0..<Int32(elements.count) }
+
+    func isUsed(_ slot: Int32) -> Bool { slot >= 0 && slot < elements.count && elements[Int(slot)] != nil }
+    func generation(_ slot: Int32) -> UInt32 { generations[Int(slot)] }
+
+    subscript(slot: Int32) -> Element {
+        get {
+            guard let element = elements[Int(slot)] else { preconditionFailure("slot \(slot) is empty") }
+            return element
+        }
+        _modify {
+            precondition(elements[Int(slot)] != nil, "slot \(slot) is empty")
+            yield &elements[Int(slot)]!
+        }
+    }
+
+    mutating func insert(_ element: Element) -> Int32 {
+        if let slot = free.popLast() {
+            elements[Int(slot)] = element
+            return slot
+        }
+        elements.append(element)
+        generations.append(0)
+        return Int32(elements.count - 1)
+    }
+
+    mutating func remove(_ slot: Int32) -> Element? {
+        guard isUsed(slot) else { return nil }
+        let element = elements[Int(slot)]
+        elements[Int(slot)] = nil
+        generations[Int(slot)] &+= 1
+        free.append(slot)
+        return element
+    }
+}

@@ -1,5 +1,0 @@
-import AsyncHTTPClient
-import Hummingbird
-import JWTKit
-import NIOSSL
-import ServiceLifecycle
