@@ -33,7 +33,7 @@ struct LoadedConfiguration {
     /// Reads and checks only what tokens need, so that `apus token` works beside a node whose other settings it has not.
     static func auth(arguments: [String], environment: [String: String]) async throws -> AuthConfiguration {
         let values = SettingValues(sources: try await SettingSources(arguments: arguments, environment: environment))
-        let builder = ConfigurationBuilder(values: values, devSecretsUse: .readOnly)
+        let builder = ConfigurationBuilder(values: values, devSecretsUse: .store)
         return try builder.auth(dev: try builder.dev(), isRequired: false)
     }
 }

@@ -51,10 +51,11 @@ struct Setting: Hashable, Sendable {
         switch confidentiality {
         case .open: value
         case .secret: "<\(value.utf8.count) bytes, not shown>"
-        case .url: value.split(separator: ",").map { Self.withoutUser(String($0)) }.joined(separator: ",")
+        case .url: Self.withoutUser(value)
         }
     }
 
+    /// Of several URLs, everything from the first user to the last `@` goes: a password may have commas.
     private static func withoutUser(_ url: String) -> String {
         var shown = url
         if let query = shown.firstIndex(of: "?") { shown = shown[..<query] + "?***" }

@@ -67,17 +67,28 @@ extension Setting {
 
     /// For `--help`: every flag with its meaning and default, and the names elsewhere.
     static let help: String = {
-        let width = all.map(\.flag.count).max() ?? 0
-        let lines = all.map { setting in
+        let entries = all.map { setting in
             let standard = setting.standard.map { setting.kind == .flag ? "" : " Default: \($0)." } ?? ""
-            let flag = setting.flag + String(repeating: " ", count: width - setting.flag.count)
-            return "\(flag)  \(setting.about)\(standard)"
+            let value = setting.kind == .flag ? "" : " <value>"
+            return setting.flag + value + "\n" + wrapped(setting.about + standard, indent: 6, width: 78)
         }
         return """
-            Settings are read from flags, then the environment, then the file; the names are the same in each:
-            --redis-url, APUS_REDIS_URL, redis.url. An empty value counts as not given.
+            Settings are read from flags, then the environment, then the file. The names are the same in each: --redis-url, \
+            APUS_REDIS_URL, redis.url. An empty value counts as not given.
 
-            \(lines.joined(separator: "\n"))
+            \(entries.joined(separator: "\n"))
             """
     }()
+
+    private static func wrapped(_ text: String, indent: Int, width: Int) -> String {
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let last = lines.last, indent + last.count + 1 + word.count <= width {
+                lines[lines.count - 1] += " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines.map { String(repeating: " ", count: indent) + $0 }.joined(separator: "\n")
+    }
 }
