@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Notifications
 import Presence
 import ServiceLifecycle
@@ -32,7 +33,6 @@ public final class Node: Sendable {
         var listener: Listener?
         var api: (group: ServiceGroup, task: Task<Void, any Error>)?
         var backgroundTasks: [Task<Void, Never>] = []
-        var sweeps: [RepeatedTask] = []
         var backendAddress: SocketAddress?
     }
 
@@ -98,12 +98,13 @@ public final class Node: Sendable {
         let byLoop = Dictionary(uniqueKeysWithValues: shards.map { (ObjectIdentifier($0.loop), $0) })
         let configuration = context.configuration
         let reloader = tls
+        var contextOfNow: (@Sendable () -> NIOSSLContext)?
+        if let reloader { contextOfNow = { reloader.context } }
         let listener: Listener
         do {
             listener = try await Listener.start(
-                host: configuration.listen.host, port: configuration.listen.port, group: group,
-                tls: reloader.map { reloader in { reloader.context } },
-                application: { loop in
+                host: configuration.listen.host, port: configuration.listen.port, group: group, tls: contextOfNow,
+                application: { (loop: any EventLoop) -> Shard in
                     guard let shard = byLoop[ObjectIdentifier(loop)] else { preconditionFailure("a loop without a shard") }
                     return shard
                 })
@@ -111,11 +112,8 @@ public final class Node: Sendable {
             throw StartupError(
                 .unavailable, "APUS_LISTEN=\(configuration.listen): cannot listen there (\(error)); is the port taken?")
         }
-        let sweeps = shards.map { $0.startSweeping() }
-        running.withLock {
-            $0.listener = listener
-            $0.sweeps = sweeps
-        }
+        for shard in shards { shard.startSweeping() }
+        running.withLock { $0.listener = listener }
     }
 
     private func startAPI() async throws {
@@ -225,12 +223,12 @@ public final class Node: Sendable {
 
     /// Ends what is left, in the reverse order of the start. Ports stay open: they belong to who made them.
     private func stop() async {
-        let (api, tasks, sweeps) = running.withLock { running in
+        let (api, tasks) = running.withLock { running in
             defer { running = Running() }
-            return (running.api, running.backgroundTasks, running.sweeps)
+            return (running.api, running.backgroundTasks)
         }
         for task in tasks { task.cancel() }
-        for sweep in sweeps { sweep.cancel() }
+        for shard in context.hub.shards { shard.stopSweeping() }
         context.directory.removeAll()
         if let api {
             await api.group.triggerGracefulShutdown()

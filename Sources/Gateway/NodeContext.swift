@@ -33,7 +33,7 @@ final class NodeContext: Sendable {
     let directory: SessionDirectory
     let membership: Membership
     let hub: Hub
-    let router: Router
+    let router: EventRouter
 
     init(
         configuration: NodeConfiguration, incarnation: Incarnation, ports: NodePorts, verifier: TokenVerifier,
@@ -57,7 +57,7 @@ final class NodeContext: Sendable {
         hub = Hub()
         directory = SessionDirectory(
             presence: ports.presence, membership: membership, limit: configuration.sessionsPerUser, time: time)
-        router = Router(
+        router = EventRouter(
             own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership, time: time)
         site = Site(
             files: files, readiness: readiness, development: configuration.dev.map { Site.Development($0, configuration) },

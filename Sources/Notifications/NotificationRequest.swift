@@ -42,16 +42,12 @@ extension NotificationRequest {
             throw ApusError(.tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(body.count)")
         }
         if envelope.cloudEvent["specversion"] != nil { return try binary(body, envelope) }
-        return try parse(try object(body), envelope)
+        return try parse(try JSONObject.request(body), envelope)
     }
 
     /// Reads a notification that is a JSON object already: an item of a batch.
     public static func parse(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
         try object["specversion"] == nil ? plain(object, envelope) : structured(object, envelope)
-    }
-
-    private static func object(_ body: [UInt8]) throws(ApusError) -> JSONObject {
-        do { return try JSONObject(body) } catch { throw .badRequest("the body is no JSON object: \(error)") }
     }
 
     // MARK: The three forms

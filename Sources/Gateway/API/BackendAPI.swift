@@ -102,7 +102,7 @@ struct BackendAPI: Sendable {
     }
 
     private static func object(_ body: [UInt8]) throws -> JSONObject {
-        do { return try JSONObject(body) } catch { throw ApusError.badRequest("the body is no JSON object: \(error)") }
+        try JSONObject.request(body)
     }
 
     private static func user(_ context: BasicRequestContext) throws -> UserID {

@@ -18,7 +18,7 @@ struct Batch: Sendable {
             return
         }
         let document: JSONValue
-        do { document = try JSONValue.document(body, depthMax: Limits.jsonDepthMax + 1) } catch {
+        do throws(JSONError) { document = try JSONValue.document(body, depthMax: Limits.jsonDepthMax + 1) } catch {
             throw .badRequest("the body is no JSON: \(error)")
         }
         if let elements = document.array {
@@ -32,7 +32,7 @@ struct Batch: Sendable {
     }
 
     private static func object(_ bytes: ArraySlice<UInt8>) -> Result<JSONObject, ApusError> {
-        do { return .success(try JSONObject(bytes)) } catch { return .failure(.badRequest("not an object: \(error)")) }
+        do throws(JSONError) { return .success(try JSONObject(bytes)) } catch { return .failure(.badRequest("not an object: \(error)")) }
     }
 
     /// Reads every item with `read`, keeping the good ones apart from the bad.
@@ -41,7 +41,7 @@ struct Batch: Sendable {
             switch item {
             case .failure(let error): return .failure(error)
             case .success(let object):
-                do { return .success(try read(object, index)) } catch { return .failure(error) }
+                do throws(ApusError) { return .success(try read(object, index)) } catch { return .failure(error) }
             }
         }
     }

@@ -52,7 +52,7 @@ struct Site: Sendable {
         case "/readyz":
             let report = readiness.report(node)
             done(HTTPAnswer(report.isReady ? 200 : 503, contentType: "application/json", body: report.body))
-        case "/dev/session" where development != nil: done(session())
+        case "/dev/session" where development != nil: Task { done(await session()) }
         default:
             guard development != nil, let file = files[request.path] else {
                 return done(.error(404, "not_found", "nothing is at \(request.path)"))
@@ -64,10 +64,11 @@ struct Site: Sendable {
     // MARK: Development
 
     /// Demo users with fresh tokens, and how to publish from a shell.
-    private func session() -> HTTPAnswer {
-        guard let development else { return .error(404, "not_found", "only with --dev") }
-        let minter = TokenMinter(secret: development.configuration.secret, userClaim: development.node.auth.userClaim)
-        let now = time.wallMilliseconds() / 1000
+    private func session() async -> HTTPAnswer {
+        guard let development, let minter = try? await TokenMinter(development.node.auth) else {
+            return .error(404, "not_found", "only with --dev")
+        }
+        let now = time.wallMilliseconds()
         let backend = "http://\(development.node.backendListen.browserAddress)"
         let body = JSONWriter.object { writer in
             writer.member(
@@ -77,7 +78,7 @@ struct Site: Sendable {
                         list.object {
                             $0.member("user", user.text)
                             $0.member("name", user.text.prefix(1).uppercased() + user.text.dropFirst())
-                            $0.member("token", minter.mint(user: user, expiresAtSeconds: now + 3600))
+                            $0.member("token", (try? minter.token(for: user, ttlSeconds: 3600, nowMilliseconds: now)) ?? "")
                         }
                     }
                 })
@@ -100,7 +101,7 @@ struct Site: Sendable {
             return done(.error(415, "bad_request", "Content-Type must be application/json"))
         }
         Task {
-            do {
+            do throws(ApusError) {
                 let answer = try await Backend(node: node).notify(body, isLines: false, key: nil, cloudEvent: [:])
                 done(HTTPAnswer(answer.status, contentType: "application/json", body: answer.body))
             } catch { done(.error(error.code == .tooLarge ? 413 : 400, error.code.rawValue, error.message)) }

@@ -15,9 +15,7 @@ struct LiveFeed: Sendable {
         var data: [UInt8]
 
         init(_ body: [UInt8]) throws(ApusError) {
-            do { try self.init(JSONObject(body)) } catch let error as ApusError { throw error } catch {
-                throw .badRequest("the body is no JSON object: \(error)")
-            }
+            try self.init(try JSONObject.request(body))
         }
 
         init(_ object: JSONObject) throws(ApusError) {
@@ -54,7 +52,7 @@ struct LiveFeed: Sendable {
 
     private func read(_ message: BusMessage) -> Event? {
         guard message.payload.count <= Limits.notificationBytesMax else { return drop(message, "over \(Limits.notificationBytesMax) bytes") }
-        do { return try Event(message.payload) } catch { return drop(message, error.message) }
+        do throws(ApusError) { return try Event(message.payload) } catch { return drop(message, error.message) }
     }
 
     private func drop(_ message: BusMessage, _ why: String) -> Event? {

@@ -29,7 +29,7 @@ final class Notifier: Sendable {
         inFlight.add()
         node.metrics.ingestInFlight.record(inFlight.current)
         let request: NotificationRequest
-        do { request = try parse(event.message) } catch {
+        do throws(ApusError) { request = try parse(event.message) } catch {
             return bury(event, reason: error.description)
         }
         publisher.publish([request]) { outcomes in

@@ -38,7 +38,7 @@ struct RemoteCalls: Sendable {
             guard let replyTo = message.replyTo else { return }
             Task {
                 let body: [UInt8]
-                do { body = try await call(message) } catch {
+                do throws(ApusError) { body = try await call(message) } catch {
                     body = JSONWriter.object { $0.member("error", object: error.write) }
                 }
                 node.bus.publish(BusMessage(subject: replyTo, payload: body))
@@ -59,7 +59,7 @@ struct RemoteCalls: Sendable {
     }
 
     private static func object(_ message: BusMessage) throws(ApusError) -> JSONObject {
-        do { return try JSONObject(message.payload) } catch { throw .badRequest("the body is no JSON object: \(error)") }
+        try JSONObject.request(message.payload)
     }
 
     private static func user(_ object: JSONObject) throws(ApusError) -> UserID {

@@ -67,7 +67,7 @@ struct NodeMessage: Sendable {
 }
 
 extension Delivery {
-    private enum Kind: UInt8 { case event = 1, head, liveUser, liveTopic, liveAll, disconnect }
+    fileprivate enum Kind: UInt8 { case event = 1, head, liveUser, liveTopic, liveAll, disconnect }
 
     /// About how many bytes it takes in a message.
     var size: Int {

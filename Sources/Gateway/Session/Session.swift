@@ -1,4 +1,5 @@
 import Core
+import Presence
 import Timelines
 
 /// Names a session from outside its loop. The generation tells a session from a later one in the same slot.

@@ -9,8 +9,9 @@ extension Shard {
     func bodyBytesMax(of request: RequestHead) -> Int { node.site.bodyBytesMax(of: request) }
 
     func request(_ connection: Connection<Shard>, _ request: RequestHead, body: [UInt8]) {
+        let key = key(connection.slot)
         node.site.answer(request, body: body, node: node) { answer in
-            self.onLoop { _ in connection.answer(answer) }
+            self.resume(key) { shard, slot in shard.sessions[slot].connection.answer(answer) }
         }
     }
 
@@ -19,8 +20,8 @@ extension Shard {
     func upgrade(_ connection: Connection<Shard>, _ head: RequestHead) {
         let slot = connection.slot
         let request: UpgradeRequest
-        do {
-            request = try UpgradeRequest(head, origins: node.origins, queryToken: node.configuration.auth.allowsQueryToken)
+        do throws(UpgradeRequest.Refusal) {
+            request = try UpgradeRequest(head, origins: node.origins, queryToken: node.configuration.auth.queryToken)
         } catch {
             return connection.answer(.error(error.status, "bad_request", error.message, fields: error.fields))
         }
@@ -74,7 +75,7 @@ extension Shard {
         // The one Task that a connection may cost: its key is not in memory, so the network decides how long it takes.
         Task {
             let result: Result<VerifiedToken, AuthFailure>
-            do { result = .success(try await verifier.verify(token, nowMilliseconds: now)) } catch { result = .failure(error) }
+            do throws(AuthFailure) { result = .success(try await verifier.verify(token, nowMilliseconds: now)) } catch { result = .failure(error) }
             self.resume(key) { shard, slot in done(shard, slot, result) }
         }
     }

@@ -8,11 +8,15 @@ extension Shard {
     /// How often the sweep runs: half of the finest promise, a token's expiry within 2 s (G12).
     static let sweepInterval = TimeAmount.milliseconds(500)
 
-    func startSweeping() -> RepeatedTask {
-        loop.scheduleRepeatedTask(initialDelay: Self.sweepInterval, delay: Self.sweepInterval) { [weak self] _ in
-            self?.sweep()
+    func startSweeping() {
+        onLoop { shard in
+            shard.sweeping = shard.loop.scheduleRepeatedTask(
+                initialDelay: Self.sweepInterval, delay: Self.sweepInterval
+            ) { [weak shard] _ in shard?.sweep() }
         }
     }
+
+    func stopSweeping() { onLoop { $0.sweeping?.cancel() } }
 
     private func sweep() {
         tick = nowTick

@@ -26,6 +26,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     /// Seconds since the shard began, counted by the sweep.
     var tick: UInt32 = 0
     var isDraining = false
+    var sweeping: RepeatedTask?
     private var isFlushScheduled = false
     private let origin: UInt64
 

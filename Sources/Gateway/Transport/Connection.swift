@@ -199,7 +199,7 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
             return refuseHead(431, "headers over \(Limits.headersBytesMax) bytes")
         }
         let head = buffer.readBytes(length: length) ?? []
-        do {
+        do throws(RequestHead.Refusal) {
             try dispatch(RequestHead(head), rest: buffer)
         } catch {
             refuseHead(error.status, error.message)

@@ -5,7 +5,7 @@ import NIOPosix
 import NIOSSL
 
 /// The public listener: accepts sockets and gives each one handler.
-public struct Listener {
+public struct Listener: Sendable {
     /// Receive buffer of a connection. Most frames of clients are far smaller; a larger one would be kept by every idle
     /// connection (measured in docs/performance.md).
     static let receiveBufferBytes = 512

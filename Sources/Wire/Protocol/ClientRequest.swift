@@ -144,6 +144,13 @@ extension Operation.InboxRead {
 
 /// Reading members with errors that name them. `null` counts as absent.
 extension JSONObject {
+    /// Reads a backend's body. - Throws: `bad_request` with what is wrong and where.
+    public static func request(_ body: [UInt8]) throws(ApusError) -> JSONObject {
+        do throws(JSONError) { return try JSONObject(body) } catch {
+            throw .badRequest("the body is no JSON object: \(error)")
+        }
+    }
+
     public func text(_ key: String, at path: String? = nil) throws(ApusError) -> String? {
         guard let value = present(key) else { return nil }
         guard let text = value.string else { throw .badRequest("\(path ?? key): must be a string") }

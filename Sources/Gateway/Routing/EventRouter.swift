@@ -11,7 +11,7 @@ import Wire
 ///
 /// What it sends is a hint: the store has the event already. It goes to the own hub directly and to each other node in
 /// one message per turn, however many events wait for it.
-final class Router: Sendable {
+final class EventRouter: Sendable {
     private let own: Incarnation
     private let bus: any Bus
     private let subjects: Subjects
