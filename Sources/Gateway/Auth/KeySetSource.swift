@@ -48,6 +48,20 @@ struct KeySetURL: KeySetSource {
     var timeoutSeconds: Int64 = 10
 
     func read() async throws -> (document: [UInt8], maxAgeSeconds: Int?) {
+        // The client's own deadline ends with the head: a body that trickles in would never be given up.
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await fetch() }
+            group.addTask {
+                try await Task.sleep(for: .seconds(timeoutSeconds))
+                throw KeySetUnreadable("the server gave no whole answer within \(timeoutSeconds) s")
+            }
+            defer { group.cancelAll() }
+            guard let first = try await group.next() else { throw CancellationError() }
+            return first
+        }
+    }
+
+    private func fetch() async throws -> (document: [UInt8], maxAgeSeconds: Int?) {
         var configuration = HTTPClient.Configuration(
             // A redirect could lead from https to anywhere.
             redirectConfiguration: .disallow,

@@ -36,7 +36,7 @@ public final class TokenVerifier: Sendable {
         self.init(configuration, keySet: configuration.jwks?.source, time: time, logger: logger)
     }
 
-    init(_ configuration: AuthConfiguration, keySet: (any KeySetSource)?, time: any TimeSource, logger: Logger) {
+    init(_ configuration: AuthConfiguration, keySet: (any KeySetSource)?, time: any TimeSource = SystemTime(), logger: Logger) {
         claims = TokenClaims(configuration)
         secret = configuration.hs256Secret
         secretID = configuration.hs256KeyID
