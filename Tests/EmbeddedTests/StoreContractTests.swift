@@ -1,0 +1,26 @@
+import ApusTesting
+import Core
+import Embedded
+import Foundation
+import Testing
+
+/// The promises that every store keeps, on SQLite. One store serves all of them, as one node's does.
+@Suite("The embedded store keeps the contract of")
+final class StoreContractTests: Sendable {
+    private static let shared = Result { try TemporaryStore(limits: .forTests) }
+
+    @Test("TimelineStore", arguments: TimelineStoreContract.cases)
+    func timelines(_ promise: ContractCase<StoresUnderTest>) async throws { try await check(promise) }
+
+    @Test("InboxStore", arguments: InboxStoreContract.cases)
+    func inbox(_ promise: ContractCase<StoresUnderTest>) async throws { try await check(promise) }
+
+    @Test("PresenceStore", arguments: PresenceStoreContract.cases)
+    func presence(_ promise: ContractCase<StoresUnderTest>) async throws { try await check(promise) }
+
+    private func check(_ promise: ContractCase<StoresUnderTest>) async throws {
+        let store = try Self.shared.get().store
+        try await promise.check(
+            StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests))
+    }
+}
