@@ -51,7 +51,7 @@ public struct AppendedEntry: Hashable, Sendable {
 
 /// Which items a page of the inbox holds.
 public struct InboxQuery: Hashable, Sendable {
-    /// Items older than this cursor (as an earlier page gave it); nil: from the newest. One that no page gave finds nothing.
+    /// Items older than this cursor (as an earlier page gave it; any other finds nothing); nil: from the newest.
     public var before: String?
     /// 1…`Limits.inboxPageMax`.
     public var limit: Int
@@ -140,7 +140,8 @@ public struct ExpiryOutcome: Hashable, Sendable {
 /// - Unread counts are derived from the items, never kept beside them.
 /// - The inbox keeps `Limits.inboxItemsMax` items; the oldest leave first, read or not, and silently.
 /// - An item whose time is over counts and shows nowhere, whether or not `expire` has run; `expire` (or the next write
-///   for that user) appends `notification.retracted` for it, reason `expired`, with totals that leave out all that is over.
+///   for that user) appends `notification.retracted` for it, with the reason `expired` and totals that leave out
+///   everything that is over.
 /// - Frames are exactly those of `EventFrames`.
 public protocol InboxStore: Sendable {
     /// Appends one notification for one user.
