@@ -47,8 +47,14 @@ extension NATSBus {
         guard wasOpen else { return }
         for task in tasks { task.cancel() }
         lostLinks.continuation.finish()
-        for subscription in subscriptions { subscription.end() }
         consumer?.stop()
+        let last = state.withLock { $0.isReady ? $0.link : nil }
+        let milliseconds = configuration.writeMilliseconds
+        await blocking {
+            last?.drain(subscriptions, milliseconds: milliseconds)
+            for subscription in subscriptions { subscription.end() }
+        }
+        consumer?.giveBack()
         await outbox.flush(milliseconds: configuration.writeMilliseconds)
         let link = state.withLock { state in
             defer {

@@ -39,7 +39,7 @@ final class NATSLink: @unchecked Sendable {
 
     private struct Registered {
         /// `natsSubscription` handles, destroyed with the link.
-        var handles: [OpaquePointer] = []
+        var handles: [ObjectIdentifier: OpaquePointer] = [:]
         var callbacks: [UInt] = []
     }
 
@@ -54,7 +54,7 @@ final class NATSLink: @unchecked Sendable {
     deinit {
         registered.withLock { registered in
             CallbackTable.shared.remove(registered.callbacks)
-            for handle in registered.handles { natsSubscription_Destroy(handle) }
+            for handle in registered.handles.values { natsSubscription_Destroy(handle) }
         }
         natsConnection_Destroy(connection)
     }
@@ -104,10 +104,20 @@ final class NATSLink: @unchecked Sendable {
         }
         let made = SendableHandle(handle)
         registered.withLock { registered in
-            registered.handles.append(made.handle)
+            registered.handles[ObjectIdentifier(subscription)] = made.handle
             registered.callbacks.append(id)
         }
         return true
+    }
+
+    /// Ends subscriptions at the server, and waits until what it had sent by then went through their handlers. Blocks.
+    func drain(_ subscriptions: [Subscription], milliseconds: Int) {
+        let ids = subscriptions.map { ObjectIdentifier($0) }
+        let handles = registered.withLock { registered in ids.compactMap { registered.handles[$0].map(SendableHandle.init) } }
+        let draining = handles.filter { natsSubscription_DrainTimeout($0.handle, Int64(milliseconds)) == NATS_OK }
+        for subscription in draining {
+            natsSubscription_WaitForDrainCompletion(subscription.handle, Int64(milliseconds))
+        }
     }
 
     /// Writes one message to the socket; may wait for it up to `writeMilliseconds`.

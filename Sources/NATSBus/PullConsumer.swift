@@ -48,10 +48,13 @@ final class PullConsumer: Sendable {
     /// Called about once a second.
     func tick() { advance { $0.machine.tick(now: $1) } }
 
-    /// Stops asking, and gives back at once what is unsettled, so that another node need not wait for it.
-    func stop() {
+    /// Stops asking; what still comes is refused.
+    func stop() { state.withLock { $0.machine.stop() } }
+
+    /// Gives back what is unsettled, so that another node need not wait for it. The server must have ended our
+    /// subscription before, or it would hand the messages to our last request again.
+    func giveBack() {
         let tickets = state.withLock { state in
-            state.machine.stop()
             defer { state.tickets = [:] }
             return state.tickets
         }
