@@ -120,6 +120,8 @@ struct NATSStartTests {
             let error = try await startUpError(node)
             #expect(error.kind == .unreachable)
             #expect(ContinuousClock.now - start < .seconds(12))
+            // The library would go on reading for ever.
+            try await eventually("the stuck connection was ended") { server.wasLeft }
             server.stop()
         }
     }
