@@ -44,7 +44,7 @@ final class SilentServer: Sendable {
         accepted.withLock { descriptors in
             !descriptors.isEmpty && descriptors.allSatisfy { descriptor in
                 var buffer = [UInt8](repeating: 0, count: 4096)
-                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue))
+                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
                 return count == 0 || (count < 0 && errno == ECONNRESET)
             }
         }
