@@ -1,0 +1,27 @@
+/// What a JetStream delivery says about itself in its reply subject.
+///
+///     $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>
+///     $JS.ACK.<domain>.<account hash>.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.<random>]
+///
+/// Source: NATS ADR-15; the second form is of newer servers and of leaf nodes with domains.
+struct AckSubject: Hashable, Sendable {
+    var stream: String
+    var consumer: String
+    /// How often the message was handed out, this time included.
+    var deliveries: Int
+    var streamSequence: UInt64
+
+    /// - Returns: nil when `subject` is not of either form.
+    init?(_ subject: String) {
+        let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
+        guard tokens.count == 9 || tokens.count >= 11, tokens[0] == "$JS", tokens[1] == "ACK" else { return nil }
+        let first = tokens.count == 9 ? 2 : 4
+        guard let deliveries = Int(tokens[first + 2]), deliveries > 0,
+            let sequence = UInt64(tokens[first + 3]), !tokens[first].isEmpty, !tokens[first + 1].isEmpty
+        else { return nil }
+        stream = String(tokens[first])
+        consumer = String(tokens[first + 1])
+        self.deliveries = deliveries
+        streamSequence = sequence
+    }
+}
