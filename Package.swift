@@ -100,7 +100,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
-                "Embedded", .configuration, .arguments, .logging, .metrics, .lifecycle, .jwt, .nioCore, .nioPosix,
+                "Embedded", .configuration, .arguments, .logging, .metrics, .signals, .nioCore, .nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -134,20 +134,12 @@ public final class Node: Sendable {
         let service = ServiceGroup(configuration: .init(services: [application], logger: logger))
         let task = Task.detached { try await service.run() }
         running.withLock { $0.api = (service, task) }
-        running.withLock { $0.backendAddress = nil }
-        let address = try await withThrowingTaskGroup(of: SocketAddress?.self) { tasks in
-            tasks.addTask { await bound.wait() }
-            tasks.addTask {
-                try await task.value
-                return nil
-            }
-            defer { tasks.cancelAll() }
-            do { return try await tasks.next() ?? nil } catch {
-                bound.set(nil)
-                throw StartupError(
-                    .unavailable,
-                    "APUS_BACKEND_LISTEN=\(configuration.backendListen): cannot listen there (\(error)); is the port taken?")
-            }
+        Task.detached { bound.fail(await task.result) }
+        let address: SocketAddress?
+        do { address = try await bound.wait() } catch {
+            throw StartupError(
+                .unavailable,
+                "APUS_BACKEND_LISTEN=\(configuration.backendListen): cannot listen there (\(error)); is the port taken?")
         }
         running.withLock { $0.backendAddress = address }
     }
@@ -241,34 +233,36 @@ public final class Node: Sendable {
     }
 }
 
-/// Hands over the address that a server was bound to.
+/// Hands over the address that a server was bound to, or why it was not.
 private final class BoundAddress: Sendable {
     private struct State {
-        var address: SocketAddress?
-        var isSet = false
-        var waiting: CheckedContinuation<SocketAddress?, Never>?
+        var result: Result<SocketAddress?, any Error>?
+        var waiting: CheckedContinuation<SocketAddress?, any Error>?
     }
 
     private let state = Mutex(State())
 
-    func set(_ address: SocketAddress?) {
+    func set(_ address: SocketAddress?) { settle(.success(address)) }
+
+    /// The server ended. Says something only when that was before it was bound.
+    func fail(_ end: Result<Void, any Error>) { settle(end.map { nil }) }
+
+    private func settle(_ result: Result<SocketAddress?, any Error>) {
         let waiting = state.withLock { state in
-            if !state.isSet { state.address = address }
-            state.isSet = true
+            if state.result == nil { state.result = result }
             defer { state.waiting = nil }
             return state.waiting
         }
-        waiting?.resume(returning: address)
+        waiting?.resume(with: result)
     }
 
-    func wait() async -> SocketAddress? {
-        await withCheckedContinuation { continuation in
-            let now: SocketAddress?? = state.withLock { state in
-                if state.isSet { return .some(state.address) }
-                state.waiting = continuation
-                return nil
+    func wait() async throws -> SocketAddress? {
+        try await withCheckedThrowingContinuation { continuation in
+            let result = state.withLock { state in
+                if state.result == nil { state.waiting = continuation }
+                return state.result
             }
-            if let now { continuation.resume(returning: now) }
+            if let result { continuation.resume(with: result) }
         }
     }
 }

@@ -84,7 +84,7 @@ struct Site: Sendable {
                 })
             writer.member("apiKey", development.configuration.apiKey)
             writer.member("backend", backend)
-            writer.member("curl", development.curl(backend: backend))
+            writer.member("curl", development.configuration.curl(backend: backend))
         }
         return HTTPAnswer(200, fields: ["Cache-Control: no-store"], contentType: "application/json", body: body)
     }
@@ -109,11 +109,11 @@ struct Site: Sendable {
     }
 }
 
-extension Site.Development {
+extension DevConfiguration {
     /// A line for the shell that publishes one notification.
-    func curl(backend: String) -> String {
-        let user = configuration.users.first?.text ?? "alice"
-        return "curl -s \(backend)/v1/notifications -H 'Authorization: Bearer \(configuration.apiKey)' "
+    public func curl(backend: String) -> String {
+        let user = users.first?.text ?? "alice"
+        return "curl -s \(backend)/v1/notifications -H 'Authorization: Bearer \(apiKey)' "
             + "-d '{\"to\":\"\(user)\",\"type\":\"post.liked\",\"actor\":{\"name\":\"Bob\"},\"data\":{\"text\":\"liked your post\"}}'"
     }
 }

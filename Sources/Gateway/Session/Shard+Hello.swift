@@ -6,6 +6,8 @@ import Wire
 
 /// From the upgrade to `welcome`.
 extension Shard {
+    func isSocket(_ request: RequestHead) -> Bool { request.path == "/ws" }
+
     func bodyBytesMax(of request: RequestHead) -> Int { node.site.bodyBytesMax(of: request) }
 
     func request(_ connection: Connection<Shard>, _ request: RequestHead, body: [UInt8]) {

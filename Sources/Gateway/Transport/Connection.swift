@@ -208,7 +208,7 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
 
     /// The head is whole; `rest` is what came behind it.
     private func dispatch(_ request: RequestHead, rest: ByteBuffer) throws(RequestHead.Refusal) {
-        guard request.path != "/ws" else {
+        guard !application.isSocket(request) else {
             backlog = rest.readableBytes > 0 ? ByteBuffer(bytes: rest.readableBytesView) : nil
             key = request.values("sec-websocket-key").first
             state = .deciding

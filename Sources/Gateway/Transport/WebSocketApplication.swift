@@ -11,13 +11,16 @@ public protocol WebSocketApplication: AnyObject {
     /// A connection was accepted; its request has not arrived.
     func connected(_ connection: Connection<Self>)
 
-    /// How large a body a request for something else than `/ws` may have; 0 for none.
+    /// Whether this is a request for a WebSocket, to be checked and answered by `upgrade`.
+    func isSocket(_ request: RequestHead) -> Bool
+
+    /// How large a body a request for something else may have; 0 for none.
     func bodyBytesMax(of request: RequestHead) -> Int
 
-    /// A request for something else than `/ws`, whole. The application answers with `connection.answer`, now or later.
+    /// A request for something else, whole. The application answers with `connection.answer`, now or later.
     func request(_ connection: Connection<Self>, _ request: RequestHead, body: [UInt8])
 
-    /// A request for `/ws`. The application answers with `connection.accept` or `connection.answer`, now or later;
+    /// A request for a socket. The application answers with `connection.accept` or `connection.answer`, now or later;
     /// nothing is read until then.
     func upgrade(_ connection: Connection<Self>, _ request: RequestHead)
 
