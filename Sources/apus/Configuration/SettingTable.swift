@@ -80,6 +80,16 @@ extension Setting {
             """
     }()
 
+    /// For docs/configuration.md.
+    static let markdown: String = {
+        let rows = all.map { setting in
+            let standard = setting.standard.map { "`\($0)`" } ?? ""
+            let about = setting.about.replacing("|", with: "\\|").replacing("<", with: "&lt;")
+            return "| `\(setting.variable)` | `\(setting.flag)` | `\(setting.name)` | \(standard) | \(about) |\n"
+        }
+        return "| environment | flag | file | default | |\n|---|---|---|---|---|\n" + rows.joined()
+    }()
+
     private static func wrapped(_ text: String, indent: Int, width: Int) -> String {
         var lines: [String] = []
         for word in text.split(separator: " ") {
