@@ -59,10 +59,15 @@ struct ConfigurationRulesTests {
     func jwks() async throws {
         let url = try await load("--auth-jwks", "https://id.example/keys", secret: nil).node.auth.jwks
         #expect(url == .url("https://id.example/keys"))
-        try await withFile("keys.json", "{}") { path in
+        try await withFile("keys.json", "{\"keys\":[]}") { path in
+            let line = try await problem("--auth-jwks", path, secret: nil)
+            #expect(line == "--auth-jwks=\(path) is no key set: none of its 0 keys can be used; mend the file")
+        }
+        try await withFile("keys.json", TestKey.keySet([try await TestKey.edDSA(id: "a")])) { path in
             let file = try await load("--auth-jwks", path, secret: nil).node.auth.jwks
             #expect(file == .file(path))
         }
+        #expect(try await problem("--auth-jwks", "http://me:hunter2@id.example/", secret: nil).hasPrefix("--auth-jwks=http://***@id.example/ is"))
         #expect(try await problem("--auth-jwks", "http://id.example/keys", secret: nil).contains("use https"))
         #expect(try await problem("--auth-jwks", "/nowhere/keys.json", secret: nil).hasPrefix("--auth-jwks=/nowhere/keys.json names no file"))
     }

@@ -98,6 +98,11 @@ final class KeySetCache: Sendable {
         }
     }
 
+    /// Gives up the fetch that is under way.
+    func cancel() {
+        state.withLock { $0.inFlight }?.cancel()
+    }
+
     private func fetch() async {
         let skippedLog = logger
         do {
@@ -121,8 +126,9 @@ final class KeySetCache: Sendable {
                 state.schedule.failed(at: now, jitter: jitter)
                 state.inFlight = nil
             }
+            guard !Task.isCancelled else { return }
             Self.count("error")
-            logger.warning("the key set could not be read; the keys at hand stay in use", metadata: ["error": "\(error)"])
+            logger.warning("the key set could not be read", metadata: ["error": "\(error)"])
         }
     }
 

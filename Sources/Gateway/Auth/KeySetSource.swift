@@ -110,6 +110,17 @@ extension JWKSSource {
         }
     }
 
+    /// What is wrong with the contents of a file, so that it is said before anything is started; nil for a URL.
+    public func fileProblem() async -> String? {
+        guard case .file = self else { return nil }
+        do {
+            _ = try await KeySet.parse(try await source.read().document) { _, _ in }
+            return nil
+        } catch {
+            return "\(error)"
+        }
+    }
+
     private static let loopback = ["127.0.0.0/8", "::1"].compactMap(AddressRange.init)
 
     var source: any KeySetSource {

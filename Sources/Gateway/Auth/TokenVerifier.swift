@@ -82,6 +82,7 @@ public final class TokenVerifier: Sendable {
             return state.refreshing
         }
         refreshing?.cancel()
+        keySet?.cancel()
         await refreshing?.value
     }
 

@@ -38,7 +38,7 @@ extension Setting {
     static let allowShortSecret = Setting(
         "auth.allow.short.secret", .flag, default: "false",
         about: "Accepts a secret below 32 bytes, for a platform whose secret cannot be changed today.")
-    static let jwks = Setting("auth.jwks", about: "Key set for RS256, ES256 and EdDSA tokens: https URL, or path of a file (read again on SIGHUP).")
+    static let jwks = Setting("auth.jwks", shown: .url, about: "Key set for RS256, ES256 and EdDSA tokens: https URL, or path of a file (read again on SIGHUP).")
     static let userClaim = Setting("auth.user.claim", default: "sub", about: "Claim that names the user.")
     static let issuer = Setting("auth.issuer", about: "What iss must be. Unset: not checked.")
     static let audience = Setting("auth.audience", about: "What aud must be or contain. Unset: not checked.")

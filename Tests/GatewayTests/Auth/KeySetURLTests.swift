@@ -57,6 +57,23 @@ struct KeySetURLTests {
         }
     }
 
+    @Test("Shutting down does not wait for a server that does not answer")
+    func shutdownWhileFetching() async throws {
+        let set = TestKey.keySet([try await Keys.es256])
+        try await withServer(.init(body: set)) { server in
+            let verifier = TokenVerifier(AuthConfiguration(jwks: .url(server.url)), logger: Fixtures.logger)
+            try await verifier.start()
+            server.set(.init(body: set, stallAfterBytes: 10))
+            let reload = Task { await verifier.reload() }
+            try await eventually("the second request is there") { server.requests.count == 2 }
+            let began = ContinuousClock.now
+            await verifier.shutdown()
+            await reload.value
+            #expect(ContinuousClock.now - began < .seconds(4), "the fetch's own limit is 10 s, its read limit 5 s")
+            #expect(await verifier.refusal(try await Keys.es256.token(Fixtures.payload)) == nil)
+        }
+    }
+
     @Test("Nobody at the address is a failure that names no secret")
     func nobody() async throws {
         let url = "http://127.0.0.1:\(try FreePort.next())/keys"
