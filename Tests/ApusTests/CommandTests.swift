@@ -17,7 +17,8 @@ struct CommandTests {
 
     /// Runs the built executable.
     private func run(_ arguments: String..., environment: [String: String] = [:]) async throws -> Outcome {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
         let process = Process()
         process.executableURL = root.appendingPathComponent(".build/debug/apus")
         process.arguments = arguments
@@ -27,7 +28,9 @@ struct CommandTests {
         process.standardOutput = output
         process.standardError = error
         try process.run()
-        let texts = (output.fileHandleForReading.readDataToEndOfFile(), error.fileHandleForReading.readDataToEndOfFile())
+        let texts = (
+            output.fileHandleForReading.readDataToEndOfFile(), error.fileHandleForReading.readDataToEndOfFile()
+        )
         process.waitUntilExit()
         return Outcome(
             status: process.terminationStatus, output: String(decoding: texts.0, as: UTF8.self),
@@ -37,7 +40,8 @@ struct CommandTests {
     @Test("A configuration error is one line on stderr and status 64, before anything is started")
     func configurationError() async throws {
         for command in ["serve", "check-config"] {
-            let outcome = try await run(command, "--redis-url", "redis://h", environment: ["APUS_AUTH_HS256_SECRET": goodSecret])
+            let outcome = try await run(
+                command, "--redis-url", "redis://h", environment: ["APUS_AUTH_HS256_SECRET": goodSecret])
             #expect(outcome.status == 64)
             #expect(outcome.error.hasPrefix("apus: --redis-url is set and --nats-url is not"))
             #expect(outcome.error.split(separator: "\n").count == 1)
@@ -58,8 +62,11 @@ struct CommandTests {
 
     @Test("token prints a token that a node with the same settings accepts")
     func token() async throws {
-        let environment = ["APUS_AUTH_HS256_SECRET": goodSecret, "APUS_AUTH_USER_CLAIM": "uid", "APUS_REDIS_URL": "redis://h"]
-        let outcome = try await run("token", "--user", "alice", "--auth-issuer=me", "--ttl", "60", environment: environment)
+        let environment = [
+            "APUS_AUTH_HS256_SECRET": goodSecret, "APUS_AUTH_USER_CLAIM": "uid", "APUS_REDIS_URL": "redis://h",
+        ]
+        let outcome = try await run(
+            "token", "--user", "alice", "--auth-issuer=me", "--ttl", "60", environment: environment)
         #expect(outcome.status == 0, "\(outcome.error)")
         var auth = AuthConfiguration(hs256Secret: goodSecret)
         auth.userClaim = "uid"
@@ -91,14 +98,16 @@ struct CommandTests {
 
     @Test("The documentation has the table of settings as they are")
     func documentation() throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
         let page = root.appendingPathComponent("docs/configuration.md")
         let text = try String(contentsOf: page, encoding: .utf8)
         let (begin, end) = ("<!-- settings -->\n", "<!-- end of settings -->")
         let start = try #require(text.range(of: begin)).upperBound
         let stop = try #require(text.range(of: end)).lowerBound
         if ProcessInfo.processInfo.environment["WRITE_DOCS"] == "1" {
-            try text.replacingCharacters(in: start..<stop, with: Setting.markdown).write(to: page, atomically: true, encoding: .utf8)
+            try text.replacingCharacters(in: start..<stop, with: Setting.markdown).write(
+                to: page, atomically: true, encoding: .utf8)
         } else {
             #expect(text[start..<stop] == Setting.markdown, "WRITE_DOCS=1 swift test --filter documentation writes it")
         }
@@ -115,27 +124,34 @@ struct LogHandlerTests {
     @Test("JSON: one object per line, with time, level, message, logger and flat metadata")
     func json() throws {
         let lines = Lines()
-        var handler = JSONLogHandler(label: "apus.hub", logLevel: .info) { lines.text += String(decoding: $0, as: UTF8.self) }
+        var handler = JSONLogHandler(label: "apus.hub", logLevel: .info) {
+            lines.text += String(decoding: $0, as: UTF8.self)
+        }
         handler.metadata = ["node": "gw-1", "level": "clash"]
         var logger = Logger(label: "apus.hub", factory: { _ in handler })
         logger[metadataKey: "session"] = "s-1"
-        logger.info("a \"quoted\"\nline", metadata: ["deep": ["b": "2", "a": ["x", "y"]], "node": "nearer", "number": "\(7)"])
+        logger.info(
+            "a \"quoted\"\nline", metadata: ["deep": ["b": "2", "a": ["x", "y"]], "node": "nearer", "number": "\(7)"])
         logger.debug("not written")
         #expect(lines.text.hasSuffix("\n"))
         #expect(lines.text.split(separator: "\n").count == 1)
         let object = try #require(try JSONSerialization.jsonObject(with: Data(lines.text.utf8)) as? [String: String])
         let time = try #require(object["time"])
         #expect(time.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/) != nil)
-        #expect(object.filter { $0.key != "time" } == [
-            "level": "info", "msg": "a \"quoted\"\nline", "logger": "apus.hub", "session": "s-1", "node": "nearer", "level_": "clash",
-            "deep.a.0": "x", "deep.a.1": "y", "deep.b": "2", "number": "7",
-        ])
+        #expect(
+            object.filter { $0.key != "time" } == [
+                "level": "info", "msg": "a \"quoted\"\nline", "logger": "apus.hub", "session": "s-1", "node": "nearer",
+                "level_": "clash",
+                "deep.a.0": "x", "deep.a.1": "y", "deep.b": "2", "number": "7",
+            ])
     }
 
     @Test("Text: one line, without control characters")
     func text() {
         let lines = Lines()
-        let handler = TextLogHandler(label: "apus", logLevel: .info) { lines.text += String(decoding: $0, as: UTF8.self) }
+        let handler = TextLogHandler(label: "apus", logLevel: .info) {
+            lines.text += String(decoding: $0, as: UTF8.self)
+        }
         let logger = Logger(label: "apus", factory: { _ in handler })
         logger.warning("bad\u{1B}[2Jthing\n", metadata: ["k": "v", "spaced": "a b", "e": "\u{1B}[31m"])
         let line = lines.text.dropFirst(13)

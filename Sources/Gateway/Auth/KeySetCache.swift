@@ -108,7 +108,8 @@ final class KeySetCache: Sendable {
         do {
             let (document, maxAge) = try await source.read()
             let keys = try await KeySet.parse(document) { index, reason in
-                skippedLog.debug("a key of the key set is skipped", metadata: ["index": "\(index)", "reason": "\(reason)"])
+                skippedLog.debug(
+                    "a key of the key set is skipped", metadata: ["index": "\(index)", "reason": "\(reason)"])
             }
             let now = now
             state.withLock { state in

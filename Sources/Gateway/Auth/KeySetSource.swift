@@ -36,7 +36,9 @@ struct KeySetFile: KeySetSource {
         do { data = try file.read(upToCount: documentBytesMax + 1) ?? Data() } catch {
             throw KeySetUnreadable("\(path) cannot be read")
         }
-        guard data.count <= documentBytesMax else { throw KeySetUnreadable("\(path) has more than \(documentBytesMax) bytes") }
+        guard data.count <= documentBytesMax else {
+            throw KeySetUnreadable("\(path) has more than \(documentBytesMax) bytes")
+        }
         return (Array(data), nil)
     }
 }
@@ -98,7 +100,8 @@ extension JWKSSource {
     /// Keys that came over a network in the clear could be anybody's, so plain HTTP is for this machine only.
     public var problem: String? {
         guard case .url(let text) = self else { return nil }
-        guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(), let host = url.host, !host.isEmpty
+        guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(), let host = url.host,
+            !host.isEmpty
         else { return "is not a URL" }
         switch scheme {
         case "https": return nil

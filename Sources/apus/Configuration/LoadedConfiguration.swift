@@ -30,7 +30,8 @@ struct LoadedConfiguration {
         }
         let (level, format) = try builder.log()
         return LoadedConfiguration(
-            node: node, logLevel: level, logFormat: format, warnings: try builder.warnings(node), shown: try builder.shown(node))
+            node: node, logLevel: level, logFormat: format, warnings: try builder.warnings(node),
+            shown: try builder.shown(node))
     }
 
     /// Reads and checks only what tokens need, so that `apus token` works beside a node whose other settings it has not.
