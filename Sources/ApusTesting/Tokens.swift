@@ -45,7 +45,9 @@ public struct TestKey: Sendable {
     ) async throws -> TestKey {
         var members = members
         if let id { members["kid"] = id }
-        let jwk = "{" + members.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }.joined(separator: ",") + "}"
+        let jwk =
+            "{" + members.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\"\($0.value)\"" }.joined(separator: ",")
+            + "}"
         return TestKey(algorithm: algorithm, id: id, jwk: jwk, signer: try await collection.getKey())
     }
 

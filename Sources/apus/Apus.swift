@@ -2,7 +2,7 @@ import ArgumentParser
 import Foundation
 
 /// The executable. Exit status: 0 after a drain, 64 for a configuration error, 69 when a server that the node needs
-/// cannot be reached at start, 70 for anything else (PROTOCOL §6).
+/// cannot be reached at start (PROTOCOL §6), 1 for anything else.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -11,7 +11,8 @@ enum LogSink {
         line.withUnsafeBytes { bytes in
             var rest = bytes[...]
             while !rest.isEmpty {
-                let written = Foundation.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                let written = Foundation.write(
+                    STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 if written < 0, errno != EINTR { return }
                 rest = rest.dropFirst(max(0, written))
             }
@@ -83,7 +84,7 @@ struct TextLogHandler: LogHandler {
         let time = LogTime.rfc3339(SystemTime().wallMilliseconds()).dropFirst(11).dropLast()
         let level = event.level.rawValue
         let pairs = LogMetadata.flat(metadata, metadataProvider?.get(), event.metadata).map { key, value in
-            " \(key)=\(value.contains { $0 == " " || $0 == "\"" || $0.isNewline } ? JSONText.quoted(value) : value)"
+            " \(key)=\(value.utf8.contains { $0 <= 0x20 || $0 == 0x22 } ? JSONText.quoted(value) : value)"
         }
         // Control characters of strangers must not reach a terminal.
         let message = String("\(event.message)".map { $0.isASCII && ($0.asciiValue ?? 0) < 0x20 ? " " : $0 })

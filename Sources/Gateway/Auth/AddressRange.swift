@@ -20,7 +20,9 @@ public struct AddressRange: Hashable, Sendable, CustomStringConvertible {
         let isV4 = !parts[0].contains(":")
         var bits = isV4 ? 32 : 128
         if parts.count == 2 {
-            guard parts[1].utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let given = Int(parts[1]), given <= bits else { return nil }
+            guard parts[1].utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let given = Int(parts[1]), given <= bits else {
+                return nil
+            }
             bits = given
         }
         prefixBits = bits + (isV4 ? 96 : 0)

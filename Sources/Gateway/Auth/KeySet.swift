@@ -11,7 +11,9 @@ struct KeySet: Sendable {
 
     /// Reads a set. Keys that cannot or must not be used are left out (RFC 7517 §5) and reported to `skipped`.
     /// - Throws: What is wrong when it is no set, or no key in it can be used.
-    static func parse(_ document: [UInt8], skipped: (_ index: Int, UnusableKey) -> Void) async throws(UnusableKeySet) -> KeySet {
+    static func parse(
+        _ document: [UInt8], skipped: (_ index: Int, UnusableKey) -> Void
+    ) async throws(UnusableKeySet) -> KeySet {
         let members: JSONObject
         do { members = try JSONObject(document) } catch { throw UnusableKeySet("it is not JSON: \(error)") }
         guard let listed = members["keys"]?.array else { throw UnusableKeySet("it has no array \"keys\"") }

@@ -98,12 +98,18 @@ final class KeySetCache: Sendable {
         }
     }
 
+    /// Gives up the fetch that is under way.
+    func cancel() {
+        state.withLock { $0.inFlight }?.cancel()
+    }
+
     private func fetch() async {
         let skippedLog = logger
         do {
             let (document, maxAge) = try await source.read()
             let keys = try await KeySet.parse(document) { index, reason in
-                skippedLog.debug("a key of the key set is skipped", metadata: ["index": "\(index)", "reason": "\(reason)"])
+                skippedLog.debug(
+                    "a key of the key set is skipped", metadata: ["index": "\(index)", "reason": "\(reason)"])
             }
             let now = now
             state.withLock { state in
@@ -121,8 +127,9 @@ final class KeySetCache: Sendable {
                 state.schedule.failed(at: now, jitter: jitter)
                 state.inFlight = nil
             }
+            guard !Task.isCancelled else { return }
             Self.count("error")
-            logger.warning("the key set could not be read; the keys at hand stay in use", metadata: ["error": "\(error)"])
+            logger.warning("the key set could not be read", metadata: ["error": "\(error)"])
         }
     }
 

@@ -36,7 +36,9 @@ struct KeySetFile: KeySetSource {
         do { data = try file.read(upToCount: documentBytesMax + 1) ?? Data() } catch {
             throw KeySetUnreadable("\(path) cannot be read")
         }
-        guard data.count <= documentBytesMax else { throw KeySetUnreadable("\(path) has more than \(documentBytesMax) bytes") }
+        guard data.count <= documentBytesMax else {
+            throw KeySetUnreadable("\(path) has more than \(documentBytesMax) bytes")
+        }
         return (Array(data), nil)
     }
 }
@@ -98,7 +100,8 @@ extension JWKSSource {
     /// Keys that came over a network in the clear could be anybody's, so plain HTTP is for this machine only.
     public var problem: String? {
         guard case .url(let text) = self else { return nil }
-        guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(), let host = url.host, !host.isEmpty
+        guard let url = URLComponents(string: text), let scheme = url.scheme?.lowercased(), let host = url.host,
+            !host.isEmpty
         else { return "is not a URL" }
         switch scheme {
         case "https": return nil
@@ -107,6 +110,17 @@ extension JWKSSource {
             let isLoopback = name == "localhost" || Self.loopback.contains { $0.contains(name) }
             return isLoopback ? nil : "is plain http to another machine: use https"
         default: return "has the scheme \(scheme): use https"
+        }
+    }
+
+    /// What is wrong with the contents of a file, so that it is said before anything is started; nil for a URL.
+    public func fileProblem() async -> String? {
+        guard case .file = self else { return nil }
+        do {
+            _ = try await KeySet.parse(try await source.read().document) { _, _ in }
+            return nil
+        } catch {
+            return "\(error)"
         }
     }
 

@@ -62,7 +62,8 @@ struct TokenClaims {
         case .number where value.bytes.allSatisfy({ 0x30...0x39 ~= $0 }):
             text = String(decoding: value.bytes, as: UTF8.self)
         default:
-            throw AuthFailure(.userClaim, "the claim \(userClaim.debugDescription) is neither a string nor a whole number")
+            throw AuthFailure(
+                .userClaim, "the claim \(userClaim.debugDescription) is neither a string nor a whole number")
         }
         guard let user = UserID(text) else {
             throw AuthFailure(.userClaim, "the claim \(userClaim.debugDescription) is not a user id")

@@ -36,7 +36,10 @@ public final class TokenVerifier: Sendable {
         self.init(configuration, keySet: configuration.jwks?.source, time: time, logger: logger)
     }
 
-    init(_ configuration: AuthConfiguration, keySet: (any KeySetSource)?, time: any TimeSource = SystemTime(), logger: Logger) {
+    init(
+        _ configuration: AuthConfiguration, keySet: (any KeySetSource)?, time: any TimeSource = SystemTime(),
+        logger: Logger
+    ) {
         claims = TokenClaims(configuration)
         secret = configuration.hs256Secret
         secretID = configuration.hs256KeyID
@@ -82,6 +85,7 @@ public final class TokenVerifier: Sendable {
             return state.refreshing
         }
         refreshing?.cancel()
+        keySet?.cancel()
         await refreshing?.value
     }
 
@@ -113,7 +117,9 @@ public final class TokenVerifier: Sendable {
         _ token: CompactToken, with key: TokenKey, _ nowMilliseconds: Int64
     ) throws(AuthFailure) -> VerifiedToken {
         // The algorithm is the key's (RFC 8725 §3.1); the choice above made sure that the token names the same.
-        guard key.algorithm == token.algorithm else { throw AuthFailure(.algorithm, "the token's alg is not the one of its key") }
+        guard key.algorithm == token.algorithm else {
+            throw AuthFailure(.algorithm, "the token's alg is not the one of its key")
+        }
         guard key.isValid(token.signature, over: token.signingInput) else {
             throw AuthFailure(.signature, "the token's signature does not fit")
         }
@@ -123,7 +129,9 @@ public final class TokenVerifier: Sendable {
     /// - Returns: nil when the key set has to be refreshed first.
     private func key(for token: CompactToken, mayRefresh: Bool) throws(AuthFailure) -> TokenKey? {
         if token.algorithm == .hs256 { return try secretKey(for: token) }
-        guard let keySet else { throw AuthFailure(.algorithm, "the token's alg is not HS256, and no key set is configured") }
+        guard let keySet else {
+            throw AuthFailure(.algorithm, "the token's alg is not HS256, and no key set is configured")
+        }
         switch keySet.key(for: token, mayRefresh: mayRefresh) {
         case .key(let key): return key
         case .failure(let failure): throw failure
@@ -132,7 +140,9 @@ public final class TokenVerifier: Sendable {
     }
 
     private func secretKey(for token: CompactToken) throws(AuthFailure) -> TokenKey {
-        guard secret != nil else { throw AuthFailure(.algorithm, "the token's alg is HS256, and no secret is configured") }
+        guard secret != nil else {
+            throw AuthFailure(.algorithm, "the token's alg is HS256, and no secret is configured")
+        }
         guard token.keyID == nil || token.keyID == secretID else {
             throw AuthFailure(.unknownKey, "the token's kid is not the one configured for the HS256 secret")
         }

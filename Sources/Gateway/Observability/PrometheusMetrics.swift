@@ -35,7 +35,8 @@ public final class PrometheusMetrics: MetricsFactory, Sendable {
         var out = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) where !family.cells.isEmpty {
             let meaning = help[name] ?? name.replacing("_", with: " ")
-            out += "# HELP \(name) \(PrometheusLabels.escaped(meaning, quotes: false))\n# TYPE \(name) \(family.kind.rawValue)\n"
+            out +=
+                "# HELP \(name) \(PrometheusLabels.escaped(meaning, quotes: false))\n# TYPE \(name) \(family.kind.rawValue)\n"
             for (labels, cell) in family.cells.sorted(by: { $0.key < $1.key }) { cell.render(name, labels, to: &out) }
         }
         return out
@@ -47,7 +48,9 @@ public final class PrometheusMetrics: MetricsFactory, Sendable {
         cell(label, dimensions, .counter) { CounterCell() }
     }
 
-    public func makeFloatingPointCounter(label: String, dimensions: [(String, String)]) -> any FloatingPointCounterHandler {
+    public func makeFloatingPointCounter(label: String, dimensions: [(String, String)])
+        -> any FloatingPointCounterHandler
+    {
         cell(label, dimensions, .counter) { FloatingPointCounterCell() }
     }
 

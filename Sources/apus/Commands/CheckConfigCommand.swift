@@ -3,7 +3,8 @@ import Foundation
 
 struct CheckConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check-config", abstract: "Check the settings and show them, with secrets hidden.", discussion: Setting.help)
+        commandName: "check-config", abstract: "Check the settings and show them, with secrets hidden.",
+        discussion: Setting.help)
 
     @Argument(parsing: .allUnrecognized, help: ArgumentHelp("As for serve.", valueName: "settings"))
     var settings: [String] = []

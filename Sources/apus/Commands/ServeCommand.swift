@@ -10,6 +10,8 @@ struct ServeCommand: AsyncParsableCommand {
     var settings: [String] = []
 
     func run() async throws {
+        // A peer, or a reader of the log, that is gone is an error where it is written to, not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
         let loaded = try await LoadedConfiguration.load(
             arguments: settings, environment: ProcessInfo.processInfo.environment, devSecrets: .store)
         LogHandlers.bootstrap(loaded.logFormat, level: loaded.logLevel)

@@ -7,8 +7,11 @@ extension ConfigurationBuilder {
         guard try values.flag(.dev) else { return nil }
         let folder = try values.text(.data) ?? "."
         let secrets: DevSecrets
-        do { secrets = try DevSecrets.load(folder: folder, store: devSecretsUse == .store) } catch let error as DevSecrets.Problem {
-            throw values.problem(.data, "cannot hold the secrets of --dev: \(error)", "give a folder that this user may write")
+        do { secrets = try DevSecrets.load(folder: folder, store: devSecretsUse == .store) } catch let error
+            as DevSecrets.Problem
+        {
+            throw values.problem(
+                .data, "cannot hold the secrets of --dev: \(error)", "give a folder that this user may write")
         }
         let users = ["alice", "bob"].compactMap { UserID($0) }
         return DevConfiguration(users: users, secret: secrets.secret, apiKey: secrets.apiKey)
@@ -37,7 +40,8 @@ extension ConfigurationBuilder {
         if let problem = SecretRules.problem(secret, allowShort: allowShort) {
             var fix = "make a random one: openssl rand -base64 48"
             if !allowShort, SecretRules.problem(secret, allowShort: true) == nil {
-                fix += ", or set \(Setting.allowShortSecret.variable)=true while the platform's secret cannot be changed"
+                fix +=
+                    ", or set \(Setting.allowShortSecret.variable)=true while the platform's secret cannot be changed"
             }
             throw values.problem(.secret, problem, fix)
         }
@@ -48,7 +52,9 @@ extension ConfigurationBuilder {
         guard let text = try values.text(.jwks) else { return nil }
         guard text.contains("://") else { return try values.file(.jwks).map(JWKSSource.file) }
         let source = JWKSSource.url(text)
-        if let problem = source.problem { throw values.problem(.jwks, problem, "give an https URL or the path of a file") }
+        if let problem = source.problem {
+            throw values.problem(.jwks, problem, "give an https URL or the path of a file")
+        }
         return source
     }
 
@@ -57,18 +63,22 @@ extension ConfigurationBuilder {
     func warnings(_ node: NodeConfiguration) throws -> [String] {
         var warnings: [String] = []
         for name in values.sources.unknownVariables {
-            let near = Spelling.nearest(to: name, among: Setting.all.map(\.variable)).map { "; did you mean \($0)?" } ?? ""
+            let near =
+                Spelling.nearest(to: name, among: Setting.all.map(\.variable)).map { "; did you mean \($0)?" } ?? ""
             warnings.append("\(name) is in the environment and is no setting\(near)")
         }
         if let secret = node.auth.hs256Secret, secret.utf8.count < Limits.secretBytesMin {
             warnings.append(
-                "\(Setting.secret.variable) has \(secret.utf8.count) bytes: tokens can be forged by guessing it; change it to 32 or more")
+                "\(Setting.secret.variable) has \(secret.utf8.count) bytes: tokens can be forged by guessing it; change it to 32 or more"
+            )
         }
         if node.dev != nil, !["127.0.0.1", "::1", "localhost"].contains(node.listen.host) {
             warnings.append("--dev listens on \(node.listen): whoever reaches it gets a token of the demo users")
         }
         if node.apiKeys.isEmpty {
-            warnings.append("\(Setting.apiKeys.variable) is unset: the backend API answers 401 to everything but health and metrics")
+            warnings.append(
+                "\(Setting.apiKeys.variable) is unset: the backend API answers 401 to everything but health and metrics"
+            )
         }
         return warnings
     }
@@ -80,7 +90,8 @@ extension ConfigurationBuilder {
             switch shown.setting {
             case .listen: return .init(setting: .listen, value: "\(node.listen)", origin: "--dev")
             case .logFormat: return .init(setting: .logFormat, value: LogFormat.text.rawValue, origin: "--dev")
-            case .secret, .apiKeys: return .init(setting: shown.setting, value: "<of the data folder, not shown>", origin: "--dev")
+            case .secret, .apiKeys:
+                return .init(setting: shown.setting, value: "<of the data folder, not shown>", origin: "--dev")
             default: return shown
             }
         }

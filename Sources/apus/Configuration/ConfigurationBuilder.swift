@@ -16,7 +16,9 @@ struct ConfigurationBuilder {
         let dev = try dev()
         var node = NodeConfiguration(auth: try auth(dev: dev, isRequired: roles.contains(.gateway)))
         node.roles = roles
-        node.dev = dev.map { DevConfiguration(users: $0.users, secret: node.auth.hs256Secret ?? $0.secret, apiKey: $0.apiKey) }
+        node.dev = dev.map {
+            DevConfiguration(users: $0.users, secret: node.auth.hs256Secret ?? $0.secret, apiKey: $0.apiKey)
+        }
         (node.listen, node.backendListen) = try listeners()
         node.tls = try tls()
         node.trustedProxies = try trustedProxies()
@@ -54,7 +56,8 @@ struct ConfigurationBuilder {
         if try values.flag(.dev), try !values.isGiven(.listen) { listen.host = "127.0.0.1" }
         let backend = try address(.backendListen)
         if listen == backend, listen.port != 0 {
-            throw values.problem(.backendListen, "is the same as \(Setting.listen.variable)", "give them different ports")
+            throw values.problem(
+                .backendListen, "is the same as \(Setting.listen.variable)", "give them different ports")
         }
         return (listen, backend)
     }
@@ -80,7 +83,8 @@ struct ConfigurationBuilder {
         try (values.list(.trustedProxies) ?? []).map { text in
             guard let range = AddressRange(text) else {
                 throw values.problem(
-                    .trustedProxies, "has \(text.debugDescription), which is no address or range", "write 10.0.0.0/8 or 192.0.2.7")
+                    .trustedProxies, "has \(text.debugDescription), which is no address or range",
+                    "write 10.0.0.0/8 or 192.0.2.7")
             }
             return range
         }
@@ -89,7 +93,8 @@ struct ConfigurationBuilder {
     private func origins() throws -> [String]? {
         guard let origins = try values.list(.origins) else { return nil }
         for origin in origins where !Self.isOrigin(origin) {
-            let fix = "write it as browsers send it, such as https://example.org, or leave the setting unset to allow any"
+            let fix =
+                "write it as browsers send it, such as https://example.org, or leave the setting unset to allow any"
             throw values.problem(.origins, "has \(origin.debugDescription), which is no origin", fix)
         }
         return origins
@@ -106,12 +111,17 @@ struct ConfigurationBuilder {
 
     private func servers() throws -> (RedisSettings?, NATSSettings?) {
         let (redis, nats) = (try values.text(.redisURL), try values.text(.natsURL))
-        if redis != nil, nats == nil { throw missingPartner(.redisURL, .natsURL, "several nodes need both, one embedded node neither") }
-        if redis == nil, nats != nil { throw missingPartner(.natsURL, .redisURL, "several nodes need both, one embedded node neither") }
+        if redis != nil, nats == nil {
+            throw missingPartner(.redisURL, .natsURL, "several nodes need both, one embedded node neither")
+        }
+        if redis == nil, nats != nil {
+            throw missingPartner(.natsURL, .redisURL, "several nodes need both, one embedded node neither")
+        }
         guard let redis, let nats else { return (nil, nil) }
         guard Self.has(redis, schemes: ["redis", "rediss", "redis+sentinel", "redis+cluster"]) else {
             throw values.problem(
-                .redisURL, "is no Redis URL", "write redis://host:6379, rediss://, redis+sentinel://h1,h2/name or redis+cluster://h1,h2")
+                .redisURL, "is no Redis URL",
+                "write redis://host:6379, rediss://, redis+sentinel://h1,h2/name or redis+cluster://h1,h2")
         }
         guard nats.split(separator: ",").allSatisfy({ Self.has(String($0), schemes: ["nats", "tls"]) }) else {
             throw values.problem(.natsURL, "is no list of NATS URLs", "write nats://host:4222, several with commas")
@@ -130,7 +140,8 @@ struct ConfigurationBuilder {
     private func natsPrefix() throws -> String {
         let prefix = try values.text(.natsPrefix) ?? "apus"
         guard Self.token.matches(prefix.utf8, lengths: 1...32) else {
-            throw values.problem(.natsPrefix, "is no single token of a subject", "give 1 to 32 characters of [A-Za-z0-9_-]")
+            throw values.problem(
+                .natsPrefix, "is no single token of a subject", "give 1 to 32 characters of [A-Za-z0-9_-]")
         }
         return prefix
     }
@@ -150,7 +161,8 @@ struct ConfigurationBuilder {
     private func roles() throws -> Set<NodeRole> {
         let roles = try (values.list(.roles) ?? []).map { text in
             guard let role = NodeRole(rawValue: text) else {
-                throw values.problem(.roles, "has \(text.debugDescription), which is no role", "give gateway, notifier or both")
+                throw values.problem(
+                    .roles, "has \(text.debugDescription), which is no role", "give gateway, notifier or both")
             }
             return role
         }
@@ -162,10 +174,12 @@ struct ConfigurationBuilder {
         for key in keys {
             guard key.utf8.count >= Self.apiKeyBytesMin else {
                 throw values.problem(
-                    .apiKeys, "has a key of fewer than \(Self.apiKeyBytesMin) bytes", "make a random one: openssl rand -hex 24")
+                    .apiKeys, "has a key of fewer than \(Self.apiKeyBytesMin) bytes",
+                    "make a random one: openssl rand -hex 24")
             }
             guard key.utf8.allSatisfy({ 0x21...0x7E ~= $0 }) else {
-                throw values.problem(.apiKeys, "has a key that no header can carry", "use visible ASCII characters only")
+                throw values.problem(
+                    .apiKeys, "has a key that no header can carry", "use visible ASCII characters only")
             }
         }
         return keys
@@ -184,7 +198,8 @@ extension ListenAddress {
     init?(parsing text: String) {
         guard let colon = text.lastIndex(of: ":") else { return nil }
         let digits = text[text.index(after: colon)...]
-        guard !digits.isEmpty, digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = Int(digits), port <= 65535 else { return nil }
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = Int(digits), port <= 65535
+        else { return nil }
         var host = String(text[..<colon])
         if host.isEmpty {
             host = "0.0.0.0"

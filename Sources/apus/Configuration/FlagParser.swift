@@ -10,13 +10,16 @@ struct FlagParser {
         var rest = arguments[...]
         while let argument = rest.popFirst() {
             guard argument.hasPrefix("--"), argument != "--" else {
-                throw ConfigurationError("unexpected argument \(argument.debugDescription); settings are given as --name value")
+                throw ConfigurationError(
+                    "unexpected argument \(argument.debugDescription); settings are given as --name value")
             }
             let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard let setting = settings.first(where: { $0.flag == parts[0] }) else { throw unknown(parts[0]) }
             let value = try parts.count == 2 ? parts[1] : self.value(of: setting, &rest)
             if let before = values[setting] {
-                guard setting.kind == .list else { throw ConfigurationError("\(setting.flag) is given twice; give it once") }
+                guard setting.kind == .list else {
+                    throw ConfigurationError("\(setting.flag) is given twice; give it once")
+                }
                 values[setting] = before + "," + value
             } else {
                 values[setting] = value
@@ -31,7 +34,8 @@ struct FlagParser {
             return rest.removeFirst()
         }
         guard let next = rest.popFirst(), !next.hasPrefix("--") else {
-            throw ConfigurationError("\(setting.flag) needs a value; give it as \(setting.flag) value, or \(setting.flag)=value")
+            throw ConfigurationError(
+                "\(setting.flag) needs a value; give it as \(setting.flag) value, or \(setting.flag)=value")
         }
         return next
     }

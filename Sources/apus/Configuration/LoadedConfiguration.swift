@@ -25,9 +25,13 @@ struct LoadedConfiguration {
         let values = SettingValues(sources: try await SettingSources(arguments: arguments, environment: environment))
         let builder = ConfigurationBuilder(values: values, devSecretsUse: devSecrets)
         let node = try builder.node()
+        if let problem = await node.auth.jwks?.fileProblem() {
+            throw values.problem(.jwks, "is no key set: \(problem)", "mend the file")
+        }
         let (level, format) = try builder.log()
         return LoadedConfiguration(
-            node: node, logLevel: level, logFormat: format, warnings: try builder.warnings(node), shown: try builder.shown(node))
+            node: node, logLevel: level, logFormat: format, warnings: try builder.warnings(node),
+            shown: try builder.shown(node))
     }
 
     /// Reads and checks only what tokens need, so that `apus token` works beside a node whose other settings it has not.

@@ -57,10 +57,12 @@ struct Setting: Hashable, Sendable {
 
     /// Of several URLs, everything from the first user to the last `@` goes: a password may have commas.
     private static func withoutUser(_ url: String) -> String {
+        // The path of a file has neither.
+        guard let scheme = url.range(of: "://") else { return url }
         var shown = url
         if let query = shown.firstIndex(of: "?") { shown = shown[..<query] + "?***" }
         if let at = shown.lastIndex(of: "@") {
-            let start = shown.range(of: "://")?.upperBound ?? shown.startIndex
+            let start = scheme.upperBound
             if start <= at { shown.replaceSubrange(start..<at, with: "***") }
         }
         return shown

@@ -44,8 +44,11 @@ struct SettingSources: Sendable {
     /// - Throws: `ConfigurationError` for an unknown flag or key, or a file that cannot be read.
     init(arguments: [String], environment variables: [String: String]) async throws {
         let given = try FlagParser(settings: Setting.all).parse(arguments)
-        flags = InMemoryProvider(values: Dictionary(
-            uniqueKeysWithValues: given.map { (AbsoluteConfigKey($0.key.components), ConfigValue(.string($0.value), isSecret: true)) }))
+        flags = InMemoryProvider(
+            values: Dictionary(
+                uniqueKeysWithValues: given.map {
+                    (AbsoluteConfigKey($0.key.components), ConfigValue(.string($0.value), isSecret: true))
+                }))
         environment = EnvironmentVariablesProvider(environmentVariables: variables, secretsSpecifier: .all)
         unknownVariables = Self.unknown(variables.keys)
         if let path = given[.config] ?? variables[Setting.config.variable], !path.isEmpty {
@@ -104,10 +107,16 @@ private struct SettingFile: Sendable {
         do {
             switch path.split(separator: ".").last?.lowercased() {
             case "yaml", "yml":
-                let options = YAMLSnapshot.ParsingOptions(secretsSpecifier: .dynamic { key, _ in seen.withLock { _ = $0.insert(key) }; return true })
+                let options = YAMLSnapshot.ParsingOptions(
+                    secretsSpecifier: .dynamic { key, _ in
+                        seen.withLock { _ = $0.insert(key) }; return true
+                    })
                 provider = try await FileProvider<YAMLSnapshot>(parsingOptions: options, filePath: FilePath(path))
             case "json":
-                let options = JSONSnapshot.ParsingOptions(secretsSpecifier: .dynamic { key, _ in seen.withLock { _ = $0.insert(key) }; return true })
+                let options = JSONSnapshot.ParsingOptions(
+                    secretsSpecifier: .dynamic { key, _ in
+                        seen.withLock { _ = $0.insert(key) }; return true
+                    })
                 provider = try await FileProvider<JSONSnapshot>(parsingOptions: options, filePath: FilePath(path))
             default: throw ConfigurationError("the file ends neither in .yaml, .yml nor .json; rename it")
             }
@@ -130,7 +139,8 @@ private struct SettingFile: Sendable {
         for key in seen.sorted() {
             guard let setting = Setting.all.first(where: { $0.name == words(key) }), setting != .config else {
                 let near = Spelling.nearest(to: words(key), among: Setting.all.map(\.name))
-                throw ConfigurationError("unknown setting \(key) in \(path); \(near.map { "did you mean \($0)?" } ?? "remove it")")
+                throw ConfigurationError(
+                    "unknown setting \(key) in \(path); \(near.map { "did you mean \($0)?" } ?? "remove it")")
             }
             if let other = keys.updateValue(key, forKey: setting) {
                 throw ConfigurationError("\(path) has both \(other) and \(key), which are the same setting; remove one")
@@ -165,6 +175,7 @@ private struct SettingFile: Sendable {
             default: continue
             }
         }
-        throw ConfigurationError("\(key) in \(path) is not a \(kind == .list ? "list of texts" : "single value"); write it as one")
+        throw ConfigurationError(
+            "\(key) in \(path) is not a \(kind == .list ? "list of texts" : "single value"); write it as one")
     }
 }

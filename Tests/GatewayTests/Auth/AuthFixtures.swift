@@ -78,7 +78,8 @@ enum Fixtures {
 
     /// A verifier of a key set.
     static func keySet(_ keys: TestKey..., secret: String? = nil) async throws -> TokenVerifier {
-        try await verifier(AuthConfiguration(hs256Secret: secret), keySet: ScriptedKeySet(TestKey.keySet(keys), isLive: false))
+        try await verifier(
+            AuthConfiguration(hs256Secret: secret), keySet: ScriptedKeySet(TestKey.keySet(keys), isLive: false))
     }
 }
 

@@ -23,7 +23,9 @@ struct KeyBindingTests {
             #expect(try await Fixtures.keySet(rsa).refusal(token) == .algorithm)
             // With a secret configured as well, the kid of the set leads nowhere for HS256.
             #expect(try await Fixtures.keySet(rsa, secret: Keys.secret).refusal(token) == .unknownKey)
-            #expect(try await Fixtures.keySet(rsa, secret: Keys.secret).refusal(forger.named(nil).token(Fixtures.payload)) == .signature)
+            #expect(
+                try await Fixtures.keySet(rsa, secret: Keys.secret).refusal(forger.named(nil).token(Fixtures.payload))
+                    == .signature)
         }
     }
 
@@ -91,10 +93,13 @@ struct KeyBindingTests {
         let ec = good.jwk.dropFirst().dropLast()
         let short = TestKey.base64URL(Data([0x80] + [UInt8](repeating: 1, count: 127)))
         let unusable = [
-            "{\(rsa),\"use\":\"enc\"}", "{\(rsa),\"alg\":\"RS512\"}", "{\(rsa),\"alg\":\"HS256\"}", "{\(rsa),\"key_ops\":[\"sign\"]}",
-            "{\"kty\":\"RSA\",\"n\":\"\(short)\",\"e\":\"AQAB\"}", "{\"kty\":\"oct\",\"k\":\"\(short)\"}", "{\"kty\":\"RSA\",\"e\":\"AQAB\"}",
+            "{\(rsa),\"use\":\"enc\"}", "{\(rsa),\"alg\":\"RS512\"}", "{\(rsa),\"alg\":\"HS256\"}",
+            "{\(rsa),\"key_ops\":[\"sign\"]}",
+            "{\"kty\":\"RSA\",\"n\":\"\(short)\",\"e\":\"AQAB\"}", "{\"kty\":\"oct\",\"k\":\"\(short)\"}",
+            "{\"kty\":\"RSA\",\"e\":\"AQAB\"}",
             "{\(ec),\"alg\":\"ES384\"}", "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}",
-            "{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"AA\",\"y\":\"AA\"}", "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"}",
+            "{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"AA\",\"y\":\"AA\"}",
+            "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"}",
             "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA==\"}", "{\"kid\":1,\(ec)}", "{}", "[]", "null", "1",
         ]
         var reasons: [Int: String] = [:]
@@ -105,9 +110,11 @@ struct KeyBindingTests {
         #expect(reasons[4]?.contains("1024 bits") == true)
     }
 
-    @Test("A document that is no set, or has no usable key, is refused", arguments: [
-        "", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[{}]}", "<html>", "{\"keys\":[],\"keys\":[]}",
-    ])
+    @Test(
+        "A document that is no set, or has no usable key, is refused",
+        arguments: [
+            "", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[]}", "{\"keys\":[{}]}", "<html>", "{\"keys\":[],\"keys\":[]}",
+        ])
     func noSet(document: String) async {
         await #expect(throws: UnusableKeySet.self) { try await KeySet.parse(Array(document.utf8)) { _, _ in } }
     }

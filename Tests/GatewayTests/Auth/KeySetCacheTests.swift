@@ -46,7 +46,9 @@ struct KeySetCacheTests {
         let source = ScriptedKeySet(TestKey.keySet([try await Keys.es256]))
         let verifier = try await verifier(source)
         time.advance(seconds: 10)
-        for i in 0..<20 { #expect(await verifier.refusal(try await Keys.es256.named("x\(i)").token(Fixtures.payload)) == .unknownKey) }
+        for i in 0..<20 {
+            #expect(await verifier.refusal(try await Keys.es256.named("x\(i)").token(Fixtures.payload)) == .unknownKey)
+        }
         #expect(source.asked == 2)
         time.advance(seconds: 9.9)
         _ = await verifier.refusal(try await Keys.es256.named("y").token(Fixtures.payload))
@@ -67,7 +69,8 @@ struct KeySetCacheTests {
         #expect(await verifier.refusal(try await Keys.rs256.token(Fixtures.payload)) == .keysUnavailable)
         source.answer("<html>maintenance</html>")
         await verifier.reload()
-        #expect(await verifier.refusal(try await Keys.es256.token(Fixtures.payload)) == nil, "nonsense replaces nothing")
+        #expect(
+            await verifier.refusal(try await Keys.es256.token(Fixtures.payload)) == nil, "nonsense replaces nothing")
         await verifier.shutdown()
     }
 
@@ -133,9 +136,11 @@ struct KeySetCacheTests {
 
 @Suite("When a key set is fetched")
 struct RefreshScheduleTests {
-    @Test("A fetched set is due again at four fifths of its age, between a minute and an hour", arguments: [
-        (nil, 480), (0, 48), (60, 48), (300, 240), (3600, 2880), (86_400, 2880),
-    ] as [(Int?, Int64)])
+    @Test(
+        "A fetched set is due again at four fifths of its age, between a minute and an hour",
+        arguments: [
+            (nil, 480), (0, 48), (60, 48), (300, 240), (3600, 2880), (86_400, 2880),
+        ] as [(Int?, Int64)])
     func age(maxAgeSeconds: Int?, dueSeconds: Int64) {
         var schedule = RefreshSchedule()
         schedule.began(at: 1000)

@@ -26,7 +26,9 @@ final class KeySetServer: Sendable {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Handler(server: server)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Handler(server: server))
+                }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         server.channel.withLock { $0 = channel }
@@ -53,9 +55,12 @@ final class KeySetServer: Sendable {
                 return state.answer
             }
             request = ""
-            let head = ["HTTP/1.1 \(answer.status)", "Content-Length: \(answer.body.utf8.count)", "Connection: close"] + answer.headers
+            let head =
+                ["HTTP/1.1 \(answer.status)", "Content-Length: \(answer.body.utf8.count)", "Connection: close"]
+                + answer.headers
             let whole = Array((head.joined(separator: "\r\n") + "\r\n\r\n" + answer.body).utf8)
-            let sent = context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: whole.prefix(answer.stallAfterBytes ?? whole.count))))
+            let sent = context.writeAndFlush(
+                wrapOutboundOut(ByteBuffer(bytes: whole.prefix(answer.stallAfterBytes ?? whole.count))))
             if answer.stallAfterBytes == nil { sent.assumeIsolated().whenComplete { _ in context.close(promise: nil) } }
         }
     }

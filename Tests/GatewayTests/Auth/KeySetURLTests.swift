@@ -32,10 +32,14 @@ struct KeySetURLTests {
         }
     }
 
-    @Test("A redirect is not followed, and an error status is no set", arguments: ["302 Found", "404 Not Found", "500 Oops", "204 No Content"])
+    @Test(
+        "A redirect is not followed, and an error status is no set",
+        arguments: ["302 Found", "404 Not Found", "500 Oops", "204 No Content"])
     func status(status: String) async throws {
         let set = TestKey.keySet([try await Keys.es256])
-        try await withServer(.init(status: status, headers: ["Location: http://127.0.0.1:1/"], body: status.hasPrefix("204") ? "" : set)) {
+        try await withServer(
+            .init(status: status, headers: ["Location: http://127.0.0.1:1/"], body: status.hasPrefix("204") ? "" : set)
+        ) {
             server in
             await #expect(throws: KeySetUnreadable.self) { try await KeySetURL(url: server.url).read() }
             #expect(server.requests.count == 1)
@@ -57,27 +61,51 @@ struct KeySetURLTests {
         }
     }
 
+    @Test("Shutting down does not wait for a server that does not answer")
+    func shutdownWhileFetching() async throws {
+        let set = TestKey.keySet([try await Keys.es256])
+        try await withServer(.init(body: set)) { server in
+            let verifier = TokenVerifier(AuthConfiguration(jwks: .url(server.url)), logger: Fixtures.logger)
+            try await verifier.start()
+            server.set(.init(body: set, stallAfterBytes: 10))
+            let reload = Task { await verifier.reload() }
+            try await eventually("the second request is there") { server.requests.count == 2 }
+            let began = ContinuousClock.now
+            await verifier.shutdown()
+            await reload.value
+            #expect(ContinuousClock.now - began < .seconds(4), "the fetch's own limit is 10 s, its read limit 5 s")
+            #expect(await verifier.refusal(try await Keys.es256.token(Fixtures.payload)) == nil)
+        }
+    }
+
     @Test("Nobody at the address is a failure that names no secret")
     func nobody() async throws {
         let url = "http://127.0.0.1:\(try FreePort.next())/keys"
         await #expect(throws: (any Error).self) { try await KeySetURL(url: url, timeoutSeconds: 1).read() }
     }
 
-    @Test("Cache-Control is read as RFC 9111 writes it", arguments: [
-        (["max-age=60"], 60), (["public", "Max-Age=\"300\""], 300), (["no-store", "max-age=60"], 0), (["max-age=-1"], nil),
-        (["s-maxage=9"], nil), ([], nil), (["max-age"], nil),
-    ] as [([String], Int?)])
+    @Test(
+        "Cache-Control is read as RFC 9111 writes it",
+        arguments: [
+            (["max-age=60"], 60), (["public", "Max-Age=\"300\""], 300), (["no-store", "max-age=60"], 0),
+            (["max-age=-1"], nil),
+            (["s-maxage=9"], nil), ([], nil), (["max-age"], nil),
+        ] as [([String], Int?)])
     func cacheControl(directives: [String], expected: Int?) {
         #expect(KeySetURL.maxAgeSeconds(directives) == expected)
     }
 
     @Test("Only https, or http on this machine, or a file is accepted")
     func problems() {
-        for good in ["https://id.example/keys", "http://127.0.0.1:8000/k", "http://localhost/k", "http://[::1]:9/k", "HTTPS://id.example/"] {
+        for good in [
+            "https://id.example/keys", "http://127.0.0.1:8000/k", "http://localhost/k", "http://[::1]:9/k",
+            "HTTPS://id.example/",
+        ] {
             #expect(JWKSSource.url(good).problem == nil, "\(good)")
         }
         for bad in [
-            "http://id.example/keys", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/", "ftp://id.example/", "https://",
+            "http://id.example/keys", "http://127.0.0.1.evil.example/", "http://localhost.evil.example/",
+            "ftp://id.example/", "https://",
             "file:///etc/keys", "https:///keys", "http://10.0.0.1/",
         ] { #expect(JWKSSource.url(bad).problem != nil, "\(bad)") }
         #expect(JWKSSource.file("/nowhere").problem == nil)

@@ -17,10 +17,13 @@ struct TokenClaimTests {
         #expect(try await refusal("{\"sub\":\"alice\"}") == .malformed)
     }
 
-    @Test("exp must be a whole number of seconds", arguments: [
-        "\"1800003600\"", "1800003600.5", "1800003600.0", "1.8e9", "null", "true", "[1800003600]", "-1", "9223372036854775807",
-        "99999999999999999999", "1800003600000",
-    ])
+    @Test(
+        "exp must be a whole number of seconds",
+        arguments: [
+            "\"1800003600\"", "1800003600.5", "1800003600.0", "1.8e9", "null", "true", "[1800003600]", "-1",
+            "9223372036854775807",
+            "99999999999999999999", "1800003600000",
+        ])
     func expForms(value: String) async throws {
         #expect(try await refusal("{\"sub\":\"alice\",\"exp\":\(value)}") == .malformed)
     }
@@ -42,11 +45,14 @@ struct TokenClaimTests {
         #expect(try await refusal("{\"sub\":\"alice\",\"exp\":1800003600,\"nbf\":1.5}") == .malformed)
     }
 
-    @Test("A payload that says a claim twice, is no object, or has something behind it is refused", arguments: [
-        "{\"sub\":\"alice\",\"sub\":\"bob\",\"exp\":1800003600}", "{\"sub\":\"alice\",\"exp\":1800003600,\"s\\u0075b\":\"bob\"}",
-        "[]", "null", "{\"sub\":\"alice\",\"exp\":1800003600} {}", "{\"sub\":\"alice\",\"exp\":1800003600",
-        "{\"sub\":\"alice\",\"exp\":1,\"exp\":1800003600}",
-    ])
+    @Test(
+        "A payload that says a claim twice, is no object, or has something behind it is refused",
+        arguments: [
+            "{\"sub\":\"alice\",\"sub\":\"bob\",\"exp\":1800003600}",
+            "{\"sub\":\"alice\",\"exp\":1800003600,\"s\\u0075b\":\"bob\"}",
+            "[]", "null", "{\"sub\":\"alice\",\"exp\":1800003600} {}", "{\"sub\":\"alice\",\"exp\":1800003600",
+            "{\"sub\":\"alice\",\"exp\":1,\"exp\":1800003600}",
+        ])
     func payloadJSON(payload: String) async throws {
         #expect(try await refusal(payload) == .malformed)
     }
@@ -67,8 +73,10 @@ struct TokenClaimTests {
     @Test("aud must be the configured one or contain it")
     func audience() async throws {
         for (claim, expected) in [
-            ("\"apus\"", nil), ("[\"web\",\"apus\"]", nil), ("\"apus2\"", AuthFailure.Reason.audience), ("\"Apus\"", .audience),
-            ("[\"web\"]", .audience), ("[]", .audience), ("[[\"apus\"]]", .audience), ("{\"apus\":1}", .audience), ("null", .audience),
+            ("\"apus\"", nil), ("[\"web\",\"apus\"]", nil), ("\"apus2\"", AuthFailure.Reason.audience),
+            ("\"Apus\"", .audience),
+            ("[\"web\"]", .audience), ("[]", .audience), ("[[\"apus\"]]", .audience), ("{\"apus\":1}", .audience),
+            ("null", .audience),
         ] {
             let payload = "{\"sub\":\"alice\",\"exp\":1800003600,\"aud\":\(claim)}"
             #expect(try await refusal(payload) { $0.audience = "apus" } == expected)
@@ -85,18 +93,23 @@ struct TokenClaimTests {
         }
     }
 
-    @Test("A user claim that is missing, negative, a fraction, empty, or outside the set is refused", arguments: [
-        "\"x\":1", "\"uid\":-5", "\"uid\":-0", "\"uid\":1.5", "\"uid\":1e3", "\"uid\":null", "\"uid\":true", "\"uid\":\"\"",
-        "\"uid\":[\"alice\"]", "\"uid\":{\"id\":\"alice\"}", "\"uid\":\"a b\"", "\"uid\":\"a/b\"", "\"uid\":\"日\"", "\"uid\":\"a\\u0000\"",
-        "\"uid\":\"12345678901234567890123456789012345678901234567890123456789012345\"",
-    ])
+    @Test(
+        "A user claim that is missing, negative, a fraction, empty, or outside the set is refused",
+        arguments: [
+            "\"x\":1", "\"uid\":-5", "\"uid\":-0", "\"uid\":1.5", "\"uid\":1e3", "\"uid\":null", "\"uid\":true",
+            "\"uid\":\"\"",
+            "\"uid\":[\"alice\"]", "\"uid\":{\"id\":\"alice\"}", "\"uid\":\"a b\"", "\"uid\":\"a/b\"", "\"uid\":\"日\"",
+            "\"uid\":\"a\\u0000\"",
+            "\"uid\":\"12345678901234567890123456789012345678901234567890123456789012345\"",
+        ])
     func wrongUser(claim: String) async throws {
         #expect(try await refusal("{\(claim),\"exp\":1800003600}") { $0.userClaim = "uid" } == .userClaim)
     }
 
     @Test("A token of paopao-ce is accepted by configuration alone")
     func paopao() async throws {
-        let token = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1aWQiOjEwMDA1OCwidXNlcm5hbWUiOiJhbGljZSIsImlzcyI6ImM1OTcwYTlhODRlYmZhNjNiNz"
+        let token =
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1aWQiOjEwMDA1OCwidXNlcm5hbWUiOiJhbGljZSIsImlzcyI6ImM1OTcwYTlhODRlYmZhNjNiNz"
             + "ZlMDJkOTA1NzUwOTI3IiwiZXhwIjoxODkzNDU2MDAwfQ.bQqdvefKGU5wLd38L7OdM_LpjwTsPCENU8sS4HfWBkc"
         var configuration = AuthConfiguration(hs256Secret: "paopao-compat-test-secret")
         configuration.userClaim = "uid"

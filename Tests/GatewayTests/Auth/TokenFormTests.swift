@@ -16,9 +16,11 @@ struct TokenFormTests {
         #expect(try verifier.verifyNow(token, nowMilliseconds: Fixtures.now)?.get() == verified)
     }
 
-    @Test("What is not three parts of base64url is refused", arguments: [
-        "", ".", "..", "a.b", "a.b.c.d", "not a token", "eyJhbGciOiJIUzI1NiJ9.e30=.AAAA", "====.====.====",
-    ])
+    @Test(
+        "What is not three parts of base64url is refused",
+        arguments: [
+            "", ".", "..", "a.b", "a.b.c.d", "not a token", "eyJhbGciOiJIUzI1NiJ9.e30=.AAAA", "====.====.====",
+        ])
     func malformed(text: String) async throws {
         #expect(try await Fixtures.hs256().refusal(text) == .malformed)
     }
@@ -27,11 +29,16 @@ struct TokenFormTests {
     func tampered() async throws {
         let verifier = try await Fixtures.hs256()
         let token = try await Keys.hs256.token(Fixtures.payload)
-        for bad in [token + ".", token + ".e30", token + "=", token + " ", " " + token, token + "\n", token + "AAAA", token + "\0"] {
+        for bad in [
+            token + ".", token + ".e30", token + "=", token + " ", " " + token, token + "\n", token + "AAAA",
+            token + "\0",
+        ] {
             let reason = await verifier.refusal(bad)
             #expect(reason == .malformed || reason == .signature, "\(bad.debugDescription)")
         }
-        let padded = token.split(separator: ".").map { part in String(part) + String(repeating: "=", count: (4 - part.count % 4) % 4) }
+        let padded = token.split(separator: ".").map { part in
+            String(part) + String(repeating: "=", count: (4 - part.count % 4) % 4)
+        }
         #expect(await verifier.refusal(padded.joined(separator: ".")) == .malformed)
     }
 
@@ -43,7 +50,9 @@ struct TokenFormTests {
         let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
         let final = try #require(token.last)
         let last = try #require(alphabet.firstIndex(of: final))
-        for spare in 1...3 { #expect(await verifier.refusal(token.dropLast() + String(alphabet[last ^ spare])) == .malformed) }
+        for spare in 1...3 {
+            #expect(await verifier.refusal(token.dropLast() + String(alphabet[last ^ spare])) == .malformed)
+        }
     }
 
     @Test("A changed payload or signature does not verify")
@@ -68,7 +77,9 @@ struct TokenFormTests {
         #expect(await verifier.refusal(fits) == nil)
     }
 
-    @Test("alg none is refused in every spelling, with and without a signature", arguments: ["none", "None", "NONE", "nOnE", ""])
+    @Test(
+        "alg none is refused in every spelling, with and without a signature",
+        arguments: ["none", "None", "NONE", "nOnE", ""])
     func algNone(name: String) async throws {
         let verifier = try await Fixtures.hs256()
         let token = try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"\(name)\",\"typ\":\"JWT\"}")
@@ -77,18 +88,24 @@ struct TokenFormTests {
         #expect(await verifier.refusal(unsigned) == .algorithm)
     }
 
-    @Test("An alg that is missing, not a string, another HMAC, or spelled otherwise is refused", arguments: [
-        "{\"typ\":\"JWT\"}", "{\"alg\":null}", "{\"alg\":256}", "{\"alg\":[\"HS256\"]}", "{\"alg\":\"HS384\"}", "{\"alg\":\"hs256\"}",
-        "{\"alg\":\"HS256 \"}",
-    ])
+    @Test(
+        "An alg that is missing, not a string, another HMAC, or spelled otherwise is refused",
+        arguments: [
+            "{\"typ\":\"JWT\"}", "{\"alg\":null}", "{\"alg\":256}", "{\"alg\":[\"HS256\"]}", "{\"alg\":\"HS384\"}",
+            "{\"alg\":\"hs256\"}",
+            "{\"alg\":\"HS256 \"}",
+        ])
     func otherAlg(header: String) async throws {
         #expect(try await Fixtures.hs256().refusal(Keys.hs256.token(Fixtures.payload, header: header)) == .algorithm)
     }
 
-    @Test("A header that brings a key, a place to get one, or an extension is refused", arguments: [
-        "\"crit\":[\"exp\"]", "\"crit\":[]", "\"jku\":\"https://evil.example/keys\"", "\"x5u\":\"https://evil.example/cert\"",
-        "\"jwk\":{\"kty\":\"oct\",\"k\":\"AA\"}", "\"x5c\":[\"MIIB\"]", "\"b64\":false", "\"jwk\":null",
-    ])
+    @Test(
+        "A header that brings a key, a place to get one, or an extension is refused",
+        arguments: [
+            "\"crit\":[\"exp\"]", "\"crit\":[]", "\"jku\":\"https://evil.example/keys\"",
+            "\"x5u\":\"https://evil.example/cert\"",
+            "\"jwk\":{\"kty\":\"oct\",\"k\":\"AA\"}", "\"x5c\":[\"MIIB\"]", "\"b64\":false", "\"jwk\":null",
+        ])
     func dangerousMembers(member: String) async throws {
         let verifier = try await Fixtures.hs256()
         let token = try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\",\(member)}")
@@ -99,7 +116,9 @@ struct TokenFormTests {
     func typ() async throws {
         let verifier = try await Fixtures.hs256()
         for good in ["", ",\"typ\":\"JWT\"", ",\"typ\":\"jwt\"", ",\"typ\":\"at+JWT\""] {
-            #expect(await verifier.refusal(try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\"\(good)}")) == nil)
+            #expect(
+                await verifier.refusal(
+                    try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\"\(good)}")) == nil)
         }
         for bad in ["\"dpop+jwt\"", "\"JWE\"", "\"\"", "1", "null"] {
             let token = try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\",\"typ\":\(bad)}")
@@ -107,10 +126,13 @@ struct TokenFormTests {
         }
     }
 
-    @Test("A header that is no object, says a member twice, or is not valid JSON is refused", arguments: [
-        "[]", "\"HS256\"", "{\"alg\":\"HS256\",\"alg\":\"HS256\"}", "{\"alg\":\"HS256\"} ,", "{\"alg\":\"HS256\",}", "",
-        "{\"alg\":\"HS256\",\"a\\u006cg\":\"none\"}",
-    ])
+    @Test(
+        "A header that is no object, says a member twice, or is not valid JSON is refused",
+        arguments: [
+            "[]", "\"HS256\"", "{\"alg\":\"HS256\",\"alg\":\"HS256\"}", "{\"alg\":\"HS256\"} ,", "{\"alg\":\"HS256\",}",
+            "",
+            "{\"alg\":\"HS256\",\"a\\u006cg\":\"none\"}",
+        ])
     func headerJSON(header: String) async throws {
         #expect(try await Fixtures.hs256().refusal(Keys.hs256.token(Fixtures.payload, header: header)) == .malformed)
     }
@@ -123,7 +145,9 @@ struct TokenFormTests {
         #expect(await verifier.refusal(token) == nil)
         #expect(await verifier.refusal(try await Keys.hs256.token(Fixtures.payload)) == nil)
         #expect(await verifier.refusal(try await Keys.hs256.named("2025").token(Fixtures.payload)) == .unknownKey)
-        #expect(await verifier.refusal(try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\",\"kid\":2026}")) == .malformed)
+        #expect(
+            await verifier.refusal(
+                try await Keys.hs256.token(Fixtures.payload, header: "{\"alg\":\"HS256\",\"kid\":2026}")) == .malformed)
     }
 
     @Test("A failure's message never contains the token or what is in it")

@@ -14,35 +14,36 @@ struct PrometheusMetricsTests {
         let timer = Metrics.Timer(label: "apus_append", factory: metrics)
         timer.recordMilliseconds(3)
         timer.recordSeconds(20)
-        #expect(metrics.render() == """
-            # HELP apus_append_seconds apus append seconds
-            # TYPE apus_append_seconds histogram
-            apus_append_seconds_bucket{le="0.0005"} 0
-            apus_append_seconds_bucket{le="0.001"} 0
-            apus_append_seconds_bucket{le="0.0025"} 0
-            apus_append_seconds_bucket{le="0.005"} 1
-            apus_append_seconds_bucket{le="0.01"} 1
-            apus_append_seconds_bucket{le="0.025"} 1
-            apus_append_seconds_bucket{le="0.05"} 1
-            apus_append_seconds_bucket{le="0.1"} 1
-            apus_append_seconds_bucket{le="0.25"} 1
-            apus_append_seconds_bucket{le="0.5"} 1
-            apus_append_seconds_bucket{le="1"} 1
-            apus_append_seconds_bucket{le="2.5"} 1
-            apus_append_seconds_bucket{le="5"} 1
-            apus_append_seconds_bucket{le="10"} 1
-            apus_append_seconds_bucket{le="+Inf"} 2
-            apus_append_seconds_sum 20.003
-            apus_append_seconds_count 2
-            # HELP apus_frames_total Frames sent\\\\to "clients"\\nby this node.
-            # TYPE apus_frames_total counter
-            apus_frames_total{kind="a\\"b\\\\c\\nd"} 1
-            apus_frames_total{kind="text"} 3
-            # HELP apus_sessions apus sessions
-            # TYPE apus_sessions gauge
-            apus_sessions 12.5
+        #expect(
+            metrics.render() == """
+                # HELP apus_append_seconds apus append seconds
+                # TYPE apus_append_seconds histogram
+                apus_append_seconds_bucket{le="0.0005"} 0
+                apus_append_seconds_bucket{le="0.001"} 0
+                apus_append_seconds_bucket{le="0.0025"} 0
+                apus_append_seconds_bucket{le="0.005"} 1
+                apus_append_seconds_bucket{le="0.01"} 1
+                apus_append_seconds_bucket{le="0.025"} 1
+                apus_append_seconds_bucket{le="0.05"} 1
+                apus_append_seconds_bucket{le="0.1"} 1
+                apus_append_seconds_bucket{le="0.25"} 1
+                apus_append_seconds_bucket{le="0.5"} 1
+                apus_append_seconds_bucket{le="1"} 1
+                apus_append_seconds_bucket{le="2.5"} 1
+                apus_append_seconds_bucket{le="5"} 1
+                apus_append_seconds_bucket{le="10"} 1
+                apus_append_seconds_bucket{le="+Inf"} 2
+                apus_append_seconds_sum 20.003
+                apus_append_seconds_count 2
+                # HELP apus_frames_total Frames sent\\\\to "clients"\\nby this node.
+                # TYPE apus_frames_total counter
+                apus_frames_total{kind="a\\"b\\\\c\\nd"} 1
+                apus_frames_total{kind="text"} 3
+                # HELP apus_sessions apus sessions
+                # TYPE apus_sessions gauge
+                apus_sessions 12.5
 
-            """)
+                """)
     }
 
     @Test("The same label and dimensions are the same metric, whoever makes it")
@@ -106,7 +107,9 @@ struct PrometheusMetricsTests {
         #expect(metrics.render().contains("\nf 40000\n"))
     }
 
-    @Test("Names keep what the format allows", arguments: [("a.b-c", "a_b_c"), ("9lives", "_9lives"), ("é", "__"), ("", "_"), ("a:b", "a:b")])
+    @Test(
+        "Names keep what the format allows",
+        arguments: [("a.b-c", "a_b_c"), ("9lives", "_9lives"), ("é", "__"), ("", "_"), ("a:b", "a:b")])
     func names(label: String, name: String) {
         #expect(PrometheusLabels.name(label, colons: true) == name)
     }
