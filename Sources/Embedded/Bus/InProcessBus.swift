@@ -8,7 +8,7 @@ public final class InProcessBus: Bus {
     /// Messages that may wait for one handler; past it they are dropped, counted, and told as `.messagesLost`.
     static let backlogMax = 65_536
 
-    /// Dead messages that are kept; they are logged as well, and nobody consumes them here.
+    /// Dead messages that are kept. Nobody consumes them here, so the newest push out the oldest.
     static let deadMax = 1000
 
     private let network: Network

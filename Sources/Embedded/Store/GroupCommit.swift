@@ -33,6 +33,8 @@ final class GroupCommit: Sendable {
     private let database: DatabaseQueue
     private let waiting = Mutex(Waiting())
     private let waitingMax: Int
+    /// Transactions that were committed; far fewer than operations when many come at once.
+    let commits = Atomic(0)
     private let commitSeconds = Metrics.Timer(label: "apus_embedded_commit_seconds")
     private let groupSize = Recorder(label: "apus_embedded_group_operations")
     private let failures = Counter(label: "apus_embedded_failures_total")
@@ -64,17 +66,23 @@ final class GroupCommit: Sendable {
     }
 
     /// Refuses new operations, and returns when those that wait were answered and the file is closed.
-    func close() async {
-        waiting.withLock { $0.isClosed = true }
+    /// - Returns: Whether this call closed it.
+    func close() async -> Bool {
+        let isFirst = waiting.withLock { waiting in
+            defer { waiting.isClosed = true }
+            return !waiting.isClosed
+        }
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             // The writer's queue is serial: this comes after the drain that is running or scheduled.
             database.asyncWriteWithoutTransaction { db in
                 // Leaves one tidy file behind. When it fails, the log is simply read at the next start.
-                _ = try? db.checkpoint(.truncate)
+                // Only once: SQLite would follow a null pointer on a connection that is closed.
+                if isFirst { _ = try? db.checkpoint(.truncate) }
                 done.resume()
             }
         }
-        try? database.close()
+        if isFirst { try? database.close() }
+        return isFirst
     }
 
     // MARK: On the writer's thread
@@ -110,6 +118,7 @@ final class GroupCommit: Sendable {
             let answers = try group.map { try $0.run(db) }
             try db.commit()
             commitSeconds.record(duration: ContinuousClock.now - start)
+            commits.add(1, ordering: .relaxed)
             return answers
         } catch {
             rollBack(db)
