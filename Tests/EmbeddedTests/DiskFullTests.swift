@@ -60,7 +60,7 @@ struct DiskFullTests {
 
     private func pragma(_ store: EmbeddedStore, _ text: String) async throws -> Int {
         try await answer { done in
-            store.group.submit({ try Int.fetchOne($0, sql: "PRAGMA \(text)") ?? 0 }, done)
+            store.group.submit(done) { try Int.fetchOne($0, sql: "PRAGMA \(text)") ?? 0 }
         }
     }
 

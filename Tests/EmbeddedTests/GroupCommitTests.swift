@@ -17,10 +17,11 @@ struct GroupCommitTests {
 
         init(_ store: EmbeddedStore) async throws {
             let entered = Atomic(false)
-            store.group.submit({ [semaphore] _ in
+            let done: Completion<Void> = { _ in }
+            store.group.submit(done) { [semaphore] _ in
                 entered.store(true, ordering: .releasing)
                 semaphore.wait()
-            }, { _ in })
+            }
             try await eventually("the writer is busy") { entered.load(ordering: .acquiring) }
         }
 
@@ -61,11 +62,11 @@ struct GroupCommitTests {
                 results.withLock { $0.append(result.map(\.seq)) }
             }
             guard number == 4 else { continue }
-            let write: @Sendable (Database) throws -> Int64 = { db in
+            let done: Completion<Int64> = { result in results.withLock { $0.append(result) } }
+            store.group.submit(done) { db in
                 try db.execute(sql: "DELETE FROM events")
                 throw Refusal()
             }
-            store.group.submit(write) { result in results.withLock { $0.append(result) } }
         }
         gate.open()
         let opening = try await store.open(user)

@@ -22,7 +22,7 @@ private final class HandClock: TimeSource {
 struct HousekeepingTests {
     private func rows(_ store: EmbeddedStore, _ table: String) async throws -> Int {
         try await answer { done in
-            store.group.submit({ try Int.fetchOne($0, sql: "SELECT count(*) FROM \(table)") ?? 0 }, done)
+            store.group.submit(done) { try Int.fetchOne($0, sql: "SELECT count(*) FROM \(table)") ?? 0 }
         }
     }
 
@@ -49,7 +49,9 @@ struct HousekeepingTests {
         for _ in 0..<5 { try await store.append(to: user, at: later) }
         #expect(try await rows(store, "events") == 5)
         let head = try await store.open(user).head
-        #expect(try await store.open(user, at: Core.Cursor(epoch: head.epoch, seq: 9, last: nil)).verdict == .resync(.trimmed))
+        #expect(
+            try await store.open(user, at: Core.Cursor(epoch: head.epoch, seq: 9, last: nil)).verdict
+                == .resync(.trimmed))
         #expect(try await store.open(user, at: Core.Cursor(epoch: head.epoch, seq: 10, last: nil)).verdict == .resumed)
         await store.close()
     }
@@ -106,7 +108,8 @@ struct HousekeepingTests {
             _ = directory.register(record, of: user, limit: 0, alive: [])
             directory.remove([record.session], of: user, nowMilliseconds: Int64(index))
         }
-        #expect(directory.lookup(users).map(\.lastSeenMilliseconds) == Array(repeating: nil, count: 6) + [6, 7, 8, 9, 10])
+        #expect(
+            directory.lookup(users).map(\.lastSeenMilliseconds) == Array(repeating: nil, count: 6) + [6, 7, 8, 9, 10])
     }
 
     private func node(_ name: String) throws -> NodeRecord {

@@ -43,7 +43,9 @@ struct InProcessBusTests {
     func takeover() async throws {
         let subjects = try subjects()
         let network = InProcessBus.Network()
-        let (a, b) = (InProcessBus(subjects: subjects, network: network), InProcessBus(subjects: subjects, network: network))
+        let (a, b) = (
+            InProcessBus(subjects: subjects, network: network), InProcessBus(subjects: subjects, network: network)
+        )
         let held = Mutex<[DurableMessage]>([])
         try await a.consume(inFlightMax: 10) { message in held.withLock { $0.append(message) } }
         for number in 0..<3 {

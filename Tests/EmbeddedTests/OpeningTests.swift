@@ -23,13 +23,15 @@ struct OpeningTests {
         try await first.append(to: user)
         let before = try await first.open(user)
         await first.close()
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["apus.lock", "apus.sqlite"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["apus.lock", "apus.sqlite"])
 
         let second = try EmbeddedStore(folder: folder)
         #expect(try await second.open(user) == before)
         #expect(try await second.append(sent, to: user).duplicate)
         #expect(try await second.append(to: user).seq == 3)
-        let resumed = try await second.open(user, at: Core.Cursor(epoch: before.head.epoch, seq: 2, last: before.head.last))
+        let resumed = try await second.open(
+            user, at: Core.Cursor(epoch: before.head.epoch, seq: 2, last: before.head.last))
         #expect(resumed.verdict == .resumed && resumed.entries.map(\.seq) == [3])
         await second.close()
     }
@@ -58,9 +60,9 @@ struct OpeningTests {
     func pragmas() async throws {
         let temporary = try TemporaryStore()
         let (mode, synchronous) = try await answer { done in
-            temporary.store.group.submit({ db in
+            temporary.store.group.submit(done) { db in
                 (try String.fetchOne(db, sql: "PRAGMA journal_mode"), try Int.fetchOne(db, sql: "PRAGMA synchronous"))
-            }, done)
+            }
         }
         #expect(mode == "wal")
         #expect(synchronous == 2, "2 is FULL")
@@ -104,7 +106,8 @@ struct OpeningTests {
         try garbage.write(to: file)
         let error = try #require(throws: EmbeddedStoreError.self) { try EmbeddedStore(folder: folder) }
         #expect(error.reason == .notADatabase)
-        #expect(error.description.contains("APUS_DATA=\(folder.path)") && error.description.contains("restore a backup"))
+        #expect(
+            error.description.contains("APUS_DATA=\(folder.path)") && error.description.contains("restore a backup"))
         #expect(try Data(contentsOf: file) == garbage)
     }
 

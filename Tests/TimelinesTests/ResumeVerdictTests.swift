@@ -39,7 +39,8 @@ struct ResumeVerdictTests {
         #expect(judge(at(seq)) == .resync(.trimmed))
     }
 
-    @Test("right before the oldest: resumed by the number alone, but trimmed when an id is given that nobody can compare")
+    @Test(
+        "right before the oldest: resumed by the number alone, but trimmed when an id is given that nobody can compare")
     func beforeTheOldest() {
         #expect(judge(at(4)) == .resumed)
         #expect(judge(at(4, "e4")) == .resync(.trimmed))

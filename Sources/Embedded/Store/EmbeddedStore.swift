@@ -78,6 +78,7 @@ public final class EmbeddedStore: Sendable {
             case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM: .folderNotUsable
             default: .failed
             }
-        return EmbeddedStoreError(reason: reason, folder: folder, detail: error.message ?? "\(error.extendedResultCode)")
+        return EmbeddedStoreError(
+            reason: reason, folder: folder, detail: error.message ?? "\(error.extendedResultCode)")
     }
 }

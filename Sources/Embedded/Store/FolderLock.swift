@@ -13,7 +13,9 @@ final class FolderLock: Sendable {
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         } catch {
-            let cause = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError).map { Self.text(Int32($0.code)) }
+            let cause = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError).map {
+                Self.text(Int32($0.code))
+            }
             throw EmbeddedStoreError(
                 reason: .folderNotUsable, folder: folder.path, detail: cause ?? error.localizedDescription)
         }

@@ -5,7 +5,7 @@ import Metrics
 import Synchronization
 
 /// The one way to the database: operations are queued in the order of the calls, and whatever has gathered while the
-/// disk was busy with one transaction makes up the next. So one fsync serves many appends, and nobody waits for a timer.
+/// disk was busy with one transaction makes up the next. One fsync serves many appends, and nobody waits for a timer.
 ///
 /// Answers are given after the commit. When a transaction fails, its operations run again one by one, each in a
 /// transaction of its own: one that cannot succeed does not hurt the others, and reads go on while the disk is full.
@@ -46,7 +46,7 @@ final class GroupCommit: Sendable {
 
     /// Queues an operation. `done` is called after its transaction, on the writer's thread.
     func submit<Value: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Value, _ done: @escaping Completion<Value>
+        _ done: @escaping Completion<Value>, _ body: @escaping @Sendable (Database) throws -> Value
     ) {
         let operation = Operation(
             run: { db in
@@ -147,7 +147,7 @@ final class GroupCommit: Sendable {
         if db.isInsideTransaction { try? db.rollback() }
     }
 
-    /// A transaction that failed was rolled back. Only an I/O error in the commit itself leaves open what the disk kept.
+    /// A transaction that failed was rolled back. Only an I/O error in the commit itself leaves open what is on the disk.
     static func storeError(_ error: any Error, committing: Bool) -> StoreError {
         guard let error = error as? DatabaseError else { return StoreError(.notStored, "SQLite: \(type(of: error))") }
         let unknown = committing && error.resultCode == .SQLITE_IOERR
