@@ -7,7 +7,7 @@ import Testing
 /// The promises that every store keeps, on SQLite. One store serves all of them, as one node's does.
 @Suite("The embedded store keeps the contract of")
 final class StoreContractTests: Sendable {
-    private static let shared = Result { try TemporaryStore(limits: .forTests) }
+    private static let shared = Result { try TemporaryStore(limits: .forTests).unlink() }
 
     @Test("TimelineStore", arguments: TimelineStoreContract.cases)
     func timelines(_ promise: ContractCase<StoresUnderTest>) async throws { try await check(promise) }

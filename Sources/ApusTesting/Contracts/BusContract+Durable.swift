@@ -9,11 +9,13 @@ extension BusContract {
     static let durable: [ContractCase<BusesUnderTest>] = storing + settling
 
     private static let storing: [ContractCase<BusesUnderTest>] = [
-        busCase("What was stored before anyone consumed is handed out, in order, with its headers", nodes: 2) { nodes, subjects in
+        busCase("What was stored before anyone consumed is handed out, in order, with its headers", nodes: 2) {
+            nodes, subjects in
             for number in 0..<20 {
-                try await nodes[0].store(BusMessage(
-                    subject: "\(subjects.inNotify).u\(number)", headers: [("ce-id", "e\(number)")],
-                    payload: Array("\(number)".utf8)))
+                try await nodes[0].store(
+                    BusMessage(
+                        subject: "\(subjects.inNotify).u\(number)", headers: [("ce-id", "e\(number)")],
+                        payload: Array("\(number)".utf8)))
             }
             let got = Recorder<DurableMessage>()
             try await nodes[1].consume(inFlightMax: 100) { message in
@@ -49,8 +51,9 @@ extension BusContract {
         },
         busCase("What is dead is stored, and not handed out", nodes: 2) { nodes, subjects in
             let got = Recorder<String>()
-            try await nodes[0].store(BusMessage(
-                subject: subjects.dead, headers: [("Apus-Reason", "bad JSON")], payload: Array("dead".utf8)))
+            try await nodes[0].store(
+                BusMessage(
+                    subject: subjects.dead, headers: [("Apus-Reason", "bad JSON")], payload: Array("dead".utf8)))
             try await nodes[0].store(BusMessage(subjects.inNotify, "living"))
             try await nodes[1].consume(inFlightMax: 10) { message in
                 got.record(message.message.text)
@@ -112,7 +115,9 @@ extension BusContract {
                 }
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for number in 0..<200 { group.addTask { try await nodes[2].store(BusMessage(subjects.inNotify, "\(number)")) } }
+                for number in 0..<200 {
+                    group.addTask { try await nodes[2].store(BusMessage(subjects.inNotify, "\(number)")) }
+                }
                 try await group.waitForAll()
             }
             try await eventually("all are handed out") { got[0].count + got[1].count >= 200 }

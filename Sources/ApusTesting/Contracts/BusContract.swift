@@ -21,7 +21,8 @@ public enum BusContract {
 
 extension BusContract {
     private static let publishing: [ContractCase<BusesUnderTest>] = [
-        busCase("A message reaches the subscribers of all nodes, the publisher's own too", nodes: 3) { nodes, subjects in
+        busCase("A message reaches the subscribers of all nodes, the publisher's own too", nodes: 3) {
+            nodes, subjects in
             let got = nodes.map { _ in Recorder<BusMessage>() }
             for (node, recorder) in zip(nodes, got) {
                 #expect(node.isConnected)
@@ -67,7 +68,8 @@ extension BusContract {
             for subject in sent { nodes[0].publish(BusMessage("\(base).\(subject)", "")) }
             nodes[0].publish(BusMessage(base, "outside: > needs a token"))
             for pattern in ["a", "a.*", "a.>", "*.b", "a.*.c"] {
-                nodes[0].publish(BusMessage("\(base).\(pattern.replacing("*", with: "z").replacing(">", with: "z"))", ""))
+                nodes[0].publish(
+                    BusMessage("\(base).\(pattern.replacing("*", with: "z").replacing(">", with: "z"))", ""))
             }
             _ = try await got[5].wait(for: sent.count + 5)
             #expect(try await got[0].wait(for: 2) == ["a", "a"])
@@ -77,7 +79,8 @@ extension BusContract {
             #expect(try await got[4].wait(for: 3) == ["a.b.c", "a.x.c", "a.z.c"])
             #expect(got[5].all.prefix(sent.count) == sent[...])
         },
-        busCase("Of the subscriptions with one queue one gets each message, those without all", nodes: 3) { nodes, subjects in
+        busCase("Of the subscriptions with one queue one gets each message, those without all", nodes: 3) {
+            nodes, subjects in
             let subject = subjects.rpc("x")
             let (shared, other, plain) = (Recorder<String>(), Recorder<String>(), Recorder<String>())
             for node in nodes { try await node.subscribe(subject, queue: "workers") { shared.record($0.text) } }
@@ -113,7 +116,11 @@ extension BusContract {
             let overlaps = Mutex(0)
             let got = Recorder<String>()
             try await nodes[1].subscribe(subjects.nodesAll, queue: nil) { message in
-                if inside.withLock({ $0 += 1; return $0 }) > 1 { overlaps.withLock { $0 += 1 } }
+                let others = inside.withLock { inside in
+                    defer { inside += 1 }
+                    return inside
+                }
+                overlaps.withLock { $0 += others }
                 var sum = 0
                 for number in 0..<2000 { sum &+= number }
                 inside.withLock { $0 -= 1 }
@@ -130,7 +137,9 @@ extension BusContract {
             try await bus.subscribe(subjects.nodesAll, queue: nil) { message in
                 #expect(!inside.withLock { $0 })
                 inside.withLock { $0 = true }
-                if message.text.utf8.count < 4 { for _ in 0..<2 { bus.publish(BusMessage(subjects.nodesAll, message.text + "x")) } }
+                if message.text.utf8.count < 4 {
+                    for _ in 0..<2 { bus.publish(BusMessage(subjects.nodesAll, message.text + "x")) }
+                }
                 inside.withLock { $0 = false }
                 got.record(message.text)
             }
@@ -144,7 +153,8 @@ extension BusContract {
 
 extension BusContract {
     private static let requesting: [ContractCase<BusesUnderTest>] = [
-        busCase("A request is answered by one of the responders, on another node or this one", nodes: 2) { nodes, subjects in
+        busCase("A request is answered by one of the responders, on another node or this one", nodes: 2) {
+            nodes, subjects in
             let subject = try await echo(on: nodes[1], subjects)
             let answer = try await nodes[0].ask(
                 BusMessage(subject: subject, headers: [("A", "b")], payload: Array("ping".utf8)))
@@ -163,7 +173,8 @@ extension BusContract {
                 try await group.waitForAll()
             }
         },
-        busCase("A request that nobody answers fails in time, as unknown; a late answer goes nowhere", nodes: 2) { nodes, subjects in
+        busCase("A request that nobody answers fails in time, as unknown; a late answer goes nowhere", nodes: 2) {
+            nodes, subjects in
             let subject = subjects.rpc("silent")
             let questions = Recorder<BusMessage>()
             try await nodes[1].subscribe(subject, queue: nil) { questions.record($0) }
@@ -205,7 +216,9 @@ extension BusContract {
                 _ = try await nodes[1].ask(BusMessage(subjects.rpc("x"), ""), timeoutMilliseconds: 500)
             }
             await #expect(throws: StoreError.self) { try await nodes[1].store(BusMessage(subjects.inNotify, "")) }
-            await #expect(throws: (any Error).self) { try await nodes[1].subscribe(subjects.nodesAll, queue: nil) { _ in } }
+            await #expect(throws: (any Error).self) {
+                try await nodes[1].subscribe(subjects.nodesAll, queue: nil) { _ in }
+            }
             await nodes[1].close()
         },
         busCase("What was published before close is handed out", nodes: 2) { nodes, subjects in

@@ -76,8 +76,11 @@ extension InboxStoreContract {
             let next = Sample.notification(at: over)
             let outcome = try await stores.append(next, to: user, at: over)
             let entry = try #require(outcome.entry)
-            #expect(entry.frame.text == EventFrames.notification(
-                seq: entry.seq, next, item: next.id.text, updated: false, unread: unread(1)).text)
+            #expect(
+                entry.frame.text
+                    == EventFrames.notification(
+                        seq: entry.seq, next, item: next.id.text, updated: false, unread: unread(1)
+                    ).text)
             _ = try await stores.expireAll(of: user, at: over)
             let entries = try await stores.read(user, after: 0).entries
             try #require(entries.count == 3)

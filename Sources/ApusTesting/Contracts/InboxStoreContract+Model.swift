@@ -5,12 +5,14 @@ import Timelines
 
 import class Foundation.ProcessInfo
 
-// Random operations on a store and on a model of it that is simple enough to be believed; they must agree at every step.
+// Random operations on a store and on a model that is simple enough to be believed; they must agree at every step.
 
 extension InboxStoreContract {
     static let agreeing: [ContractCase<StoresUnderTest>] = [
-        ContractCase("After random operations the store agrees with a simple model, and unread has no drift") { stores in
-            let seed = ProcessInfo.processInfo.environment["APUS_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999)
+        ContractCase("After random operations the store agrees with a simple model, and unread has no drift") {
+            stores in
+            let seed =
+                ProcessInfo.processInfo.environment["APUS_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999)
             try await StoresUnderTest.expiryTurns.alone {
                 var walk = ModelWalk(stores: stores, seed: seed)
                 for step in 0..<300 {
@@ -118,7 +120,9 @@ private struct ModelWalk {
         random = SeededGenerator(seed: seed)
     }
 
-    private func pick(_ range: Range<Int>, _ random: inout SeededGenerator) -> Int { Int.random(in: range, using: &random) }
+    private func pick(_ range: Range<Int>, _ random: inout SeededGenerator) -> Int {
+        Int.random(in: range, using: &random)
+    }
 
     mutating func step() async throws {
         switch pick(0..<20, &random) {
@@ -143,7 +147,9 @@ private struct ModelWalk {
 
     private mutating func append(_ notification: Notification) async throws {
         // A copy that comes late may have run out already; what becomes of such a one is left open.
-        if let expiry = notification.expiresAtMilliseconds, expiry <= now, model.seen[notification.id.text] == nil { return }
+        if let expiry = notification.expiresAtMilliseconds, expiry <= now, model.seen[notification.id.text] == nil {
+            return
+        }
         let expected = model.append(notification)
         let outcome = try await stores.append(notification, to: user, at: now)
         #expect(outcome.entry == expected.entry, "seed \(seed): \(outcome.entry?.frame.text ?? "nothing appended")")
@@ -179,7 +185,8 @@ private struct ModelWalk {
             model.items.removeAll { $0.id == item }
             model.entries.append(entry)
         }
-        #expect(!model.items.contains { ($0.content.expiresAtMilliseconds ?? .max) <= now }, "seed \(seed): not retracted")
+        #expect(
+            !model.items.contains { ($0.content.expiresAtMilliseconds ?? .max) <= now }, "seed \(seed): not retracted")
     }
 
     func compareAll() async throws {

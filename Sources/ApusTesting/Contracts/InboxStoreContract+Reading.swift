@@ -7,7 +7,8 @@ import Timelines
 
 extension InboxStoreContract {
     static let paging: [ContractCase<StoresUnderTest>] = [
-        ContractCase("Pages go from the newest to the oldest without doubles or holes, full ones until the last") { stores in
+        ContractCase("Pages go from the newest to the oldest without doubles or holes, full ones until the last") {
+            stores in
             let user = Sample.user()
             let ids = try await stores.append(count: 12, to: user)
             var got: [String] = []
@@ -58,7 +59,9 @@ extension InboxStoreContract {
             for category in ["like", "follow", "absent", nil] {
                 for unreadOnly in [true, false] {
                     let items = try await stores.items(of: user, limit: 3, category: category, unreadOnly: unreadOnly)
-                    let wanted = expected.filter { (category == nil || $0.category == category) && !(unreadOnly && $0.read) }
+                    let wanted = expected.filter {
+                        (category == nil || $0.category == category) && !(unreadOnly && $0.read)
+                    }
                     #expect(items.map { id(in: $0.text) } == wanted.map(\.id))
                     #expect(items.map { $0.text.hasSuffix(",\"read\":true}") } == wanted.map(\.read))
                 }
@@ -87,7 +90,9 @@ extension InboxStoreContract {
 
 extension InboxStoreContract {
     static let marking: [ContractCase<StoresUnderTest>] = [
-        ContractCase("Items are marked by their ids; the event names those that were unread, in the order of the request") {
+        ContractCase(
+            "Items are marked by their ids; the event names those that were unread, in the order of the request"
+        ) {
             stores in
             let user = Sample.user()
             let ids = try await stores.append(count: 4, to: user)
@@ -104,9 +109,13 @@ extension InboxStoreContract {
             #expect(try await stores.read(user, after: 4).entries.map(\.frame) == [frame])
 
             let more = try await stores.markRead(.ids([ids[0], ids[1]]), of: user, id: Sample.eventID("mark-2"))
-            #expect(more.entry?.frame.text == EventFrames.inboxRead(
-                seq: 6, id: Sample.eventID("mark-2"), timestamp: Sample.now, selection: .ids([ids[1]]), category: nil,
-                unread: unread(1)).text)
+            #expect(
+                more.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 6, id: Sample.eventID("mark-2"), timestamp: Sample.now, selection: .ids([ids[1]]),
+                        category: nil,
+                        unread: unread(1)
+                    ).text)
             #expect(more.entry?.previous == "mark-1")
             #expect(try await stores.items(of: user, unreadOnly: true).map { id(in: $0.text) } == [ids[3]])
         },
@@ -114,7 +123,9 @@ extension InboxStoreContract {
             let user = Sample.user()
             let ids = try await stores.append(count: 2, to: user)
             #expect(try await stores.markRead(.ids(ids), of: user).entry != nil)
-            let selections: [ReadSelection] = [.ids(ids), .ids([]), .ids(["unknown"]), .upTo(ids[1]), .upTo("unknown"), .all]
+            let selections: [ReadSelection] = [
+                .ids(ids), .ids([]), .ids(["unknown"]), .upTo(ids[1]), .upTo("unknown"), .all,
+            ]
             for selection in selections {
                 let again = try await stores.markRead(selection, of: user)
                 #expect(again.entry == nil)
@@ -127,9 +138,12 @@ extension InboxStoreContract {
             let ids = try await stores.append(count: 5, to: user)
             let event = Sample.eventID("up-to")
             let outcome = try await stores.markRead(.upTo(ids[2]), of: user, id: event)
-            #expect(outcome.entry?.frame.text == EventFrames.inboxRead(
-                seq: 6, id: event, timestamp: Sample.now, selection: .upTo(ids[2]), category: nil,
-                unread: unread(2)).text)
+            #expect(
+                outcome.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 6, id: event, timestamp: Sample.now, selection: .upTo(ids[2]), category: nil,
+                        unread: unread(2)
+                    ).text)
             #expect(try await stores.items(of: user, unreadOnly: true).map { id(in: $0.text) } == [ids[4], ids[3]])
             #expect(try await stores.markRead(.upTo(ids[1]), of: user).entry == nil)
             #expect(try await stores.markRead(.upTo("unknown"), of: user).entry == nil)
@@ -141,8 +155,11 @@ extension InboxStoreContract {
             try await stores.append(count: 2, category: "b", to: user)
             let event = Sample.eventID("all")
             let outcome = try await stores.markRead(.all, of: user, id: event)
-            #expect(outcome.entry?.frame.text == EventFrames.inboxRead(
-                seq: 6, id: event, timestamp: Sample.now, selection: .all, category: nil, unread: unread(0)).text)
+            #expect(
+                outcome.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 6, id: event, timestamp: Sample.now, selection: .all, category: nil, unread: unread(0)
+                    ).text)
             #expect(outcome.counts == InboxCounts(unread: unread(0), byCategory: [:]))
             #expect(try await stores.items(of: user).count == 5)
             #expect(try await stores.open(user).unread == unread(0))
@@ -156,18 +173,27 @@ extension InboxStoreContract {
             #expect(try await stores.markRead(.ids([a[0]]), category: "b", of: user).entry == nil)
             #expect(try await stores.markRead(.all, category: "absent", of: user).entry == nil)
             let byIDs = try await stores.markRead(.ids([b[1], a[1]]), category: "a", of: user, id: event)
-            #expect(byIDs.entry?.frame.text == EventFrames.inboxRead(
-                seq: 6, id: event, timestamp: Sample.now, selection: .ids([a[1]]), category: "a",
-                unread: unread(4)).text)
+            #expect(
+                byIDs.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 6, id: event, timestamp: Sample.now, selection: .ids([a[1]]), category: "a",
+                        unread: unread(4)
+                    ).text)
             #expect(byIDs.counts.byCategory == ["a": 2, "b": 2])
             // The item named is of another category; it still says how far.
             let upTo = try await stores.markRead(.upTo(b[0]), category: "a", of: user, id: event)
-            #expect(upTo.entry?.frame.text == EventFrames.inboxRead(
-                seq: 7, id: event, timestamp: Sample.now, selection: .upTo(b[0]), category: "a",
-                unread: unread(3)).text)
+            #expect(
+                upTo.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 7, id: event, timestamp: Sample.now, selection: .upTo(b[0]), category: "a",
+                        unread: unread(3)
+                    ).text)
             let all = try await stores.markRead(.all, category: "b", of: user, id: event)
-            #expect(all.entry?.frame.text == EventFrames.inboxRead(
-                seq: 8, id: event, timestamp: Sample.now, selection: .all, category: "b", unread: unread(1)).text)
+            #expect(
+                all.entry?.frame.text
+                    == EventFrames.inboxRead(
+                        seq: 8, id: event, timestamp: Sample.now, selection: .all, category: "b", unread: unread(1)
+                    ).text)
             #expect(try await stores.items(of: user, unreadOnly: true).map { id(in: $0.text) } == a2)
         },
         ContractCase("Marks of many tasks at once mark each item once") { stores in
@@ -175,7 +201,9 @@ extension InboxStoreContract {
             let ids = try await stores.append(count: 20, to: user)
             let outcomes = try await withThrowingTaskGroup(of: ReadOutcome.self) { group in
                 for index in 0..<40 {
-                    group.addTask { try await stores.markRead(.ids([ids[index % 20]]), of: user, id: .new(atMilliseconds: 0)) }
+                    group.addTask {
+                        try await stores.markRead(.ids([ids[index % 20]]), of: user, id: .new(atMilliseconds: 0))
+                    }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }
             }

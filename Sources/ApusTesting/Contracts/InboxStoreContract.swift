@@ -31,8 +31,9 @@ extension InboxStoreContract {
             let frame = EventFrames.notification(
                 seq: 1, notification, item: notification.id.text, updated: false, unread: unread(1))
             #expect(entry.frame.text == frame.text)
-            #expect(try await stores.read(user, after: 0).entries
-                == [TimelineEntry(seq: 1, id: notification.id.text, frame: frame)])
+            #expect(
+                try await stores.read(user, after: 0).entries
+                    == [TimelineEntry(seq: 1, id: notification.id.text, frame: frame)])
             let page = try await stores.page(InboxQuery(limit: 10), of: user)
             #expect(page.items.map(\.text) == [item(notification)])
             #expect(page.cursor == nil)
@@ -52,7 +53,10 @@ extension InboxStoreContract {
         },
         ContractCase("What backends put into a notification comes out byte for byte") { stores in
             let user = Sample.user()
-            let texts = ["", "%d %s $1 \\\\u0000 [[x]] {0}", "日本語 🐦‍⬛ é", "\\\"\\\\\\/\\b\\n", String(repeating: "ä", count: 8000)]
+            let texts = [
+                "", "%d %s $1 \\\\u0000 [[x]] {0}", "日本語 🐦‍⬛ é", "\\\"\\\\\\/\\b\\n",
+                String(repeating: "ä", count: 8000),
+            ]
             let sent = texts.map { Sample.notification(category: "a.b-c_d", text: $0) }
             for (index, notification) in sent.enumerated() {
                 let outcome = try await stores.append(notification, to: user)
@@ -68,7 +72,8 @@ extension InboxStoreContract {
             let ids = ["a b", "x:y|z,{}[]", "%d%s", "é/日本", "-1", "0", "'; --", String(repeating: "k", count: 128)]
             let categories = ["like", "a b", "é", "{}", "%d", "a:b|c", "-", String(repeating: "c", count: 64)]
             for (id, category) in zip(ids, categories) {
-                let notification = Sample.notification(id: Sample.eventID(id), category: category, collapse: "\(id)|\(category)")
+                let notification = Sample.notification(
+                    id: Sample.eventID(id), category: category, collapse: "\(id)|\(category)")
                 #expect(try await stores.append(notification, to: user).entry?.id == id)
                 #expect(try await stores.append(notification, to: user).duplicate)
             }
@@ -159,7 +164,8 @@ extension InboxStoreContract {
             #expect(try await stores.open(user).head.seq == 5)
             #expect(try await stores.counts(of: user).unread == unread(5))
         },
-        ContractCase("An id is remembered for the whole horizon, also by a node whose clock is late, and not for ever") {
+        ContractCase("An id is remembered for the whole horizon, also by a node whose clock is late, and not for ever")
+        {
             stores in
             let user = Sample.user()
             let notification = Sample.notification()
@@ -200,8 +206,9 @@ extension InboxStoreContract {
                 seq: 4, third, item: first.id.text, updated: true, unread: unread(2))
             #expect(outcome.entry == AppendedEntry(seq: 4, id: third.id.text, previous: second.id.text, frame: frame))
             #expect(try await stores.items(of: user).map(\.text) == [item(between), item(third, id: first.id.text)])
-            #expect(try await stores.counts(of: user)
-                == InboxCounts(unread: unread(2), byCategory: ["like": 1, "comment": 1]))
+            #expect(
+                try await stores.counts(of: user)
+                    == InboxCounts(unread: unread(2), byCategory: ["like": 1, "comment": 1]))
             let marked = try await stores.markRead(.ids([first.id.text]), of: user)
             #expect(marked.counts.byCategory == ["like": 1])
         },
@@ -214,11 +221,15 @@ extension InboxStoreContract {
             _ = try await stores.markRead(.ids([first.id.text]), of: user)
             let outcome = try await stores.append(second, to: user)
             #expect(outcome.item == second.id.text)
-            #expect(outcome.entry?.frame.text == EventFrames.notification(
-                seq: 3, second, item: second.id.text, updated: false, unread: unread(1)).text)
+            #expect(
+                outcome.entry?.frame.text
+                    == EventFrames.notification(
+                        seq: 3, second, item: second.id.text, updated: false, unread: unread(1)
+                    ).text)
             #expect(try await stores.append(third, to: user).item == second.id.text)
-            #expect(try await stores.items(of: user).map(\.text)
-                == [item(third, id: second.id.text), item(first, read: true)])
+            #expect(
+                try await stores.items(of: user).map(\.text)
+                    == [item(third, id: second.id.text), item(first, read: true)])
         },
         ContractCase("Different keys, no key, and other users do not collapse") { stores in
             let (user, other) = (Sample.user(), Sample.user())
@@ -256,14 +267,18 @@ extension InboxStoreContract {
             let old = try await stores.append(count: 4, category: "old", to: user)
             _ = try await stores.markRead(.ids([old[1]]), of: user)
             try await stores.append(count: cap - 4, category: "new", to: user)
-            #expect(try await stores.counts(of: user)
-                == InboxCounts(unread: unread(cap - 1), byCategory: ["old": 3, "new": cap - 4]))
+            #expect(
+                try await stores.counts(of: user)
+                    == InboxCounts(unread: unread(cap - 1), byCategory: ["old": 3, "new": cap - 4]))
             for (expectedUnread, expectedOld) in [(cap - 1, 2), (cap, 2), (cap, 1), (cap, nil)] {
                 let notification = Sample.notification(category: "new")
                 let outcome = try await stores.append(notification, to: user)
-                #expect(outcome.entry?.frame.text == EventFrames.notification(
-                    seq: outcome.seq, notification, item: notification.id.text, updated: false,
-                    unread: unread(expectedUnread)).text)
+                #expect(
+                    outcome.entry?.frame.text
+                        == EventFrames.notification(
+                            seq: outcome.seq, notification, item: notification.id.text, updated: false,
+                            unread: unread(expectedUnread)
+                        ).text)
                 let counts = try await stores.counts(of: user)
                 #expect(counts.unread == unread(expectedUnread) && counts.byCategory["old"] == expectedOld)
                 #expect(try await stores.items(of: user).count == cap)

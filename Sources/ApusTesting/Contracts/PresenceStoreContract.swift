@@ -119,7 +119,8 @@ extension PresenceStoreContract {
 
 extension PresenceStoreContract {
     private static let routes: [ContractCase<StoresUnderTest>] = [
-        ContractCase("An append answers with the sessions of that moment, duplicates too, the dead ones too") { stores in
+        ContractCase("An append answers with the sessions of that moment, duplicates too, the dead ones too") {
+            stores in
             let (user, node, other) = (Sample.user(), Sample.incarnation(), Sample.incarnation("other"))
             let notification = Sample.notification()
             #expect(try await stores.append(notification, to: user).routes.isEmpty)

@@ -49,13 +49,16 @@ extension StoresUnderTest {
     func heads(_ users: [UserID]) async throws -> [TimelineHead] { try await answer { timelines.heads(users, $0) } }
 
     @discardableResult
-    func append(_ notification: Notification, to user: UserID, at now: Int64 = Sample.now) async throws -> AppendOutcome {
+    func append(_ notification: Notification, to user: UserID, at now: Int64 = Sample.now) async throws -> AppendOutcome
+    {
         try await answer { inbox.append(notification, to: user, nowMilliseconds: now, $0) }
     }
 
     /// Appends `count` plain notifications one after another and gives their ids.
     @discardableResult
-    func append(count: Int, category: String = "like", to user: UserID, at now: Int64 = Sample.now) async throws -> [String] {
+    func append(count: Int, category: String = "like", to user: UserID, at now: Int64 = Sample.now) async throws
+        -> [String]
+    {
         var ids: [String] = []
         for _ in 0..<count {
             let notification = Sample.notification(category: category, at: now)
@@ -86,7 +89,8 @@ extension StoresUnderTest {
     }
 
     func markRead(
-        _ selection: ReadSelection, category: String? = nil, of user: UserID, id: EventID = .new(atMilliseconds: Sample.now),
+        _ selection: ReadSelection, category: String? = nil, of user: UserID,
+        id: EventID = .new(atMilliseconds: Sample.now),
         at now: Int64 = Sample.now
     ) async throws -> ReadOutcome {
         try await answer {
@@ -137,7 +141,9 @@ enum Sample {
     /// The hour at which the cases begin; they move time by passing other hours.
     static let now: Int64 = 1_760_000_000_000
 
-    static func user(_ prefix: String = "u") -> UserID { id("\(prefix)-\(RandomToken.make(length: 12))") { UserID($0) } }
+    static func user(_ prefix: String = "u") -> UserID {
+        id("\(prefix)-\(RandomToken.make(length: 12))") { UserID($0) }
+    }
 
     static func eventID(_ text: String) -> EventID { id(text) { EventID($0) } }
 
@@ -154,7 +160,8 @@ enum Sample {
         id: EventID? = nil, category: String = "like", collapse: String? = nil, ttlMilliseconds: Int64? = nil,
         text: String = "Grüße, \\\"x\\\"", at now: Int64 = now
     ) -> Notification {
-        let rest = "\"type\":\"\(category).made\",\"category\":\"\(category)\",\"ts\":\(now),"
+        let rest =
+            "\"type\":\"\(category).made\",\"category\":\"\(category)\",\"ts\":\(now),"
             + "\"actor\":{\"id\":\"100058\"},\"data\":{ \"text\" : \"\(text)\",\"n\":1.50}"
         return Notification(
             id: id ?? .new(atMilliseconds: now), category: category, collapse: collapse,

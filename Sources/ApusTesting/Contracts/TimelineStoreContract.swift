@@ -81,7 +81,8 @@ extension TimelineStoreContract {
         },
         ContractCase("Users whose ids look like parts of each other have their own timelines") { stores in
             let token = RandomToken.make(length: 10)
-            let names = [token, "\(token):b", "\(token):b@c", "\(token)@c", "\(token):", "\(token):t", "\(token)=~+._-"]
+            let names =
+                [token, "\(token):b", "\(token):b@c", "\(token)@c", "\(token):", "\(token):t", "\(token)=~+._-"]
                 + [String(repeating: "x", count: 54) + token]
             let users = try names.map { try #require(UserID($0)) }
             for (index, user) in users.enumerated() { try await stores.append(count: index + 1, to: user) }
@@ -225,10 +226,16 @@ extension TimelineStoreContract {
             let one = Unread(messages: 0, notifications: 1)
             let page = try await stores.read(user, after: 0)
             try #require(page.entries.count == 3)
-            #expect(page.entries[0].frame.text == EventFrames.notification(
-                seq: 1, first, item: first.id.text, updated: false, unread: one).text)
-            #expect(page.entries[1].frame.text == EventFrames.notification(
-                seq: 2, second, item: first.id.text, updated: true, unread: one).text)
+            #expect(
+                page.entries[0].frame.text
+                    == EventFrames.notification(
+                        seq: 1, first, item: first.id.text, updated: false, unread: one
+                    ).text)
+            #expect(
+                page.entries[1].frame.text
+                    == EventFrames.notification(
+                        seq: 2, second, item: first.id.text, updated: true, unread: one
+                    ).text)
         },
         ContractCase("Heads come in the order of the question, and asking creates nothing") { stores in
             let (known, unknown, opened) = (Sample.user(), Sample.user(), Sample.user())
@@ -243,7 +250,8 @@ extension TimelineStoreContract {
             #expect(try await stores.heads([]).isEmpty)
             #expect(try await stores.heads([unknown]).first?.epoch == "")
         },
-        ContractCase("A long timeline keeps its newest events; an older position is trimmed, never a part of the whole") {
+        ContractCase("A long timeline keeps its newest events; an older position is trimmed, never a part of the whole")
+        {
             stores in
             let user = Sample.user()
             let kept = Int64(stores.limits.timelineEvents)

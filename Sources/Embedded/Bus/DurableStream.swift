@@ -94,7 +94,8 @@ struct DurableStream {
             stored[sequence] = one
             handouts.append(
                 Handout(
-                    consumer: consumers[index].id, sequence: sequence, message: one.message, deliveries: one.deliveries))
+                    consumer: consumers[index].id, sequence: sequence, message: one.message, deliveries: one.deliveries)
+            )
         }
         return handouts
     }
@@ -135,7 +136,9 @@ struct DurableStream {
     }
 
     private func consumerWithRoom() -> Int? {
-        consumers.indices.map { ($0 + turn) % consumers.count }.first { consumers[$0].inFlight < consumers[$0].inFlightMax }
+        consumers.indices.map { ($0 + turn) % consumers.count }.first {
+            consumers[$0].inFlight < consumers[$0].inFlightMax
+        }
     }
 
     private mutating func nextReady() -> UInt64? { returned.removeFirst() ?? fresh.removeFirst() }

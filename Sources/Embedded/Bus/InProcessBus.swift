@@ -2,13 +2,13 @@ import Bus
 import Core
 import Synchronization
 
-/// The bus of a node that needs no other server. Same promises as NATS, within the process; what is "durable" here lives
-/// as long as the process, since its publishers live in it too.
+/// The bus of a node that needs no other server. Same promises as NATS, within the process: what is "durable" here
+/// lives as long as the process, since its publishers live in it too.
 public final class InProcessBus: Bus {
     /// Messages that may wait for one handler; past it they are dropped, counted, and told as `.messagesLost`.
     static let backlogMax = 65_536
 
-    /// Dead messages that are kept; they are logged as well, and nobody consumes them here.
+    /// Dead messages that are kept. Nobody consumes them here, so the newest push out the oldest.
     static let deadMax = 1000
 
     private let network: Network

@@ -73,7 +73,8 @@ extension InProcessBus {
                 dropped.increment()
                 return nil
             }
-            let result = state.withLock { state -> (request: Request?, heard: Bool, overflown: [Subscriber], storing: DurableStream.Storing?) in
+            let result = state.withLock {
+                state -> (request: Request?, heard: Bool, overflown: [Subscriber], storing: DurableStream.Storing?) in
                 // Delivered under the lock, so that all subscribers see one order.
                 let storing = store(message, tokens, dedupID: dedupID, &state)
                 if storing == .duplicate { return (nil, true, [], storing) }
@@ -108,7 +109,9 @@ extension InProcessBus {
 
         // MARK: Requests
 
-        func request(_ message: BusMessage, node: UInt64, timeoutMilliseconds: Int, _ done: @escaping Completion<BusMessage>) {
+        func request(
+            _ message: BusMessage, node: UInt64, timeoutMilliseconds: Int, _ done: @escaping Completion<BusMessage>
+        ) {
             let inbox = "_INBOX.\(RandomToken.make(length: 20))"
             state.withLock { $0.requests[inbox] = Request(node: node, done: done) }
             var question = message

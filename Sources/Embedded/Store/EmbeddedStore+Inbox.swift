@@ -8,10 +8,11 @@ extension EmbeddedStore: InboxStore {
     private static let retractionsMax = 200
 
     public func append(
-        _ notification: Notification, to user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<AppendOutcome>
+        _ notification: Notification, to user: UserID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<AppendOutcome>
     ) {
         let (limits, directory) = (limits, directory)
-        group.submit({ db in
+        group.submit(done) { db in
             let timeline = TimelineTable(db: db, limits: limits)
             let inbox = InboxTable(db: db, limits: limits, now: nowMilliseconds)
             var row = try timeline.findOrBegin(user)
@@ -28,19 +29,19 @@ extension EmbeddedStore: InboxStore {
             try inbox.remember(notification.id, seq: seq, item: item, row.user)
             try timeline.append(id: entry.id, frame: frame, to: &row, now: nowMilliseconds)
             return AppendOutcome(entry: entry, seq: seq, item: item, routes: directory.routes(of: user))
-        }, done)
+        }
     }
 
     public func page(
         _ query: InboxQuery, of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxPage>
     ) {
         let limits = limits
-        group.submit({ db in
+        group.submit(done) { db in
             guard let row = try TimelineTable(db: db, limits: limits).find(user) else {
                 return InboxPage(items: [], cursor: nil, counts: .none)
             }
             return try InboxTable(db: db, limits: limits, now: nowMilliseconds).page(query, row.user)
-        }, done)
+        }
     }
 
     public func markRead(
@@ -48,11 +49,13 @@ extension EmbeddedStore: InboxStore {
         _ done: @escaping Completion<ReadOutcome>
     ) {
         let (limits, directory) = (limits, directory)
-        group.submit({ db in
+        group.submit(done) { db in
             let timeline = TimelineTable(db: db, limits: limits)
             let inbox = InboxTable(db: db, limits: limits, now: nowMilliseconds)
             let routes = directory.routes(of: user)
-            guard var row = try timeline.find(user) else { return ReadOutcome(entry: nil, counts: .none, routes: routes) }
+            guard var row = try timeline.find(user) else {
+                return ReadOutcome(entry: nil, counts: .none, routes: routes)
+            }
             let marked = try inbox.mark(selection, category: category, row.user)
             let counts = try inbox.counts(row.user)
             guard let marked else { return ReadOutcome(entry: nil, counts: counts, routes: routes) }
@@ -62,20 +65,20 @@ extension EmbeddedStore: InboxStore {
             let entry = AppendedEntry(seq: row.seq + 1, id: id.text, previous: row.last, frame: frame)
             try timeline.append(id: id.text, frame: frame, to: &row, now: nowMilliseconds)
             return ReadOutcome(entry: entry, counts: counts, routes: routes)
-        }, done)
+        }
     }
 
     public func counts(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxCounts>) {
         let limits = limits
-        group.submit({ db in
+        group.submit(done) { db in
             guard let row = try TimelineTable(db: db, limits: limits).find(user) else { return .none }
             return try InboxTable(db: db, limits: limits, now: nowMilliseconds).counts(row.user)
-        }, done)
+        }
     }
 
     public func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
         let (limits, directory) = (limits, directory)
-        group.submit({ db in
+        group.submit(done) { db in
             let timeline = TimelineTable(db: db, limits: limits)
             let inbox = InboxTable(db: db, limits: limits, now: nowMilliseconds)
             return try inbox.usersWithExpired(limit: limit).compactMap { name -> ExpiryOutcome? in
@@ -93,16 +96,16 @@ extension EmbeddedStore: InboxStore {
                 }
                 return ExpiryOutcome(user: user, entries: entries, routes: directory.routes(of: user))
             }
-        }, done)
+        }
     }
 
     public func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
         let limits = limits
-        group.submit({ db in
+        group.submit(done) { db in
             guard let row = try TimelineTable(db: db, limits: limits).find(user) else { return 0 }
             let inbox = InboxTable(db: db, limits: limits, now: nowMilliseconds)
             return try inbox.counts(row.user).unread.notifications - inbox.unreadByItems(row.user)
-        }, done)
+        }
     }
 }
 

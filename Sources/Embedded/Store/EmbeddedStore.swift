@@ -36,8 +36,10 @@ public final class EmbeddedStore: Sendable {
         directory = SessionDirectory(time: time)
     }
 
-    /// Answers what waits, then closes the file. Later calls fail with `.notStored`.
-    public func close() async { await group.close() }
+    /// Answers what waits, closes the file and leaves the folder to others. Later calls fail with `.notStored`.
+    public func close() async {
+        if await group.close() { lock.release() }
+    }
 
     private static func openDatabase(in folder: URL) throws(EmbeddedStoreError) -> DatabaseQueue {
         var configuration = Configuration()
@@ -76,6 +78,7 @@ public final class EmbeddedStore: Sendable {
             case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM: .folderNotUsable
             default: .failed
             }
-        return EmbeddedStoreError(reason: reason, folder: folder, detail: error.message ?? "\(error.extendedResultCode)")
+        return EmbeddedStoreError(
+            reason: reason, folder: folder, detail: error.message ?? "\(error.extendedResultCode)")
     }
 }

@@ -5,7 +5,7 @@ import Metrics
 import Synchronization
 
 /// The one way to the database: operations are queued in the order of the calls, and whatever has gathered while the
-/// disk was busy with one transaction makes up the next. So one fsync serves many appends, and nobody waits for a timer.
+/// disk was busy with one transaction makes up the next. One fsync serves many appends, and nobody waits for a timer.
 ///
 /// Answers are given after the commit. When a transaction fails, its operations run again one by one, each in a
 /// transaction of its own: one that cannot succeed does not hurt the others, and reads go on while the disk is full.
@@ -33,6 +33,8 @@ final class GroupCommit: Sendable {
     private let database: DatabaseQueue
     private let waiting = Mutex(Waiting())
     private let waitingMax: Int
+    /// Transactions that were committed; far fewer than operations when many come at once.
+    let commits = Atomic(0)
     private let commitSeconds = Metrics.Timer(label: "apus_embedded_commit_seconds")
     private let groupSize = Recorder(label: "apus_embedded_group_operations")
     private let failures = Counter(label: "apus_embedded_failures_total")
@@ -44,7 +46,7 @@ final class GroupCommit: Sendable {
 
     /// Queues an operation. `done` is called after its transaction, on the writer's thread.
     func submit<Value: Sendable>(
-        _ body: @escaping @Sendable (Database) throws -> Value, _ done: @escaping Completion<Value>
+        _ done: @escaping Completion<Value>, _ body: @escaping @Sendable (Database) throws -> Value
     ) {
         let operation = Operation(
             run: { db in
@@ -64,17 +66,23 @@ final class GroupCommit: Sendable {
     }
 
     /// Refuses new operations, and returns when those that wait were answered and the file is closed.
-    func close() async {
-        waiting.withLock { $0.isClosed = true }
+    /// - Returns: Whether this call closed it.
+    func close() async -> Bool {
+        let isFirst = waiting.withLock { waiting in
+            defer { waiting.isClosed = true }
+            return !waiting.isClosed
+        }
         await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
             // The writer's queue is serial: this comes after the drain that is running or scheduled.
             database.asyncWriteWithoutTransaction { db in
                 // Leaves one tidy file behind. When it fails, the log is simply read at the next start.
-                _ = try? db.checkpoint(.truncate)
+                // Only once: SQLite would follow a null pointer on a connection that is closed.
+                if isFirst { _ = try? db.checkpoint(.truncate) }
                 done.resume()
             }
         }
-        try? database.close()
+        if isFirst { try? database.close() }
+        return isFirst
     }
 
     // MARK: On the writer's thread
@@ -110,6 +118,7 @@ final class GroupCommit: Sendable {
             let answers = try group.map { try $0.run(db) }
             try db.commit()
             commitSeconds.record(duration: ContinuousClock.now - start)
+            commits.add(1, ordering: .relaxed)
             return answers
         } catch {
             rollBack(db)
@@ -138,7 +147,7 @@ final class GroupCommit: Sendable {
         if db.isInsideTransaction { try? db.rollback() }
     }
 
-    /// A transaction that failed was rolled back. Only an I/O error in the commit itself leaves open what the disk kept.
+    /// A transaction that failed was rolled back. Only an I/O error in the commit itself leaves open what is on the disk.
     static func storeError(_ error: any Error, committing: Bool) -> StoreError {
         guard let error = error as? DatabaseError else { return StoreError(.notStored, "SQLite: \(type(of: error))") }
         let unknown = committing && error.resultCode == .SQLITE_IOERR

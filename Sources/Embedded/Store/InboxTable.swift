@@ -6,7 +6,7 @@ import struct Foundation.Data
 
 /// Reading and changing items, inside a transaction of `GroupCommit`.
 ///
-/// Everything that looks at items leaves out those whose time is over (`living`): retracting them is `expire`'s business.
+/// Everything that looks at items leaves out those whose time is over (`living`); retracting them is left to `expire`.
 struct InboxTable {
     let db: Database
     let limits: StoreLimits
@@ -48,7 +48,8 @@ struct InboxTable {
 
     /// What became of an id within the horizon.
     func known(_ id: EventID, _ user: Int64) throws -> (seq: Int64, item: String)? {
-        guard let row = try db.first("SELECT seq, item, at FROM dedup WHERE user = ? AND id = ?", [user, id.text]) else {
+        guard let row = try db.first("SELECT seq, item, at FROM dedup WHERE user = ? AND id = ?", [user, id.text])
+        else {
             return nil
         }
         guard row[2] as Int64 > now - limits.dedupMilliseconds else {
@@ -107,14 +108,16 @@ struct InboxTable {
 
     /// Marks what is selected and unread. - Returns: the selection for the event; nil when nothing was unread.
     func mark(_ selection: ReadSelection, category: String?, _ user: Int64) throws -> ReadSelection? {
-        let unread = "UPDATE items SET read = 1 WHERE user = ? AND read = 0 AND \(Self.living)"
+        let unread =
+            "UPDATE items SET read = 1 WHERE user = ? AND read = 0 AND \(Self.living)"
             + (category == nil ? "" : " AND category = ?")
         let arguments: StatementArguments = category.map { [user, now, $0] } ?? [user, now]
         switch selection {
         case .all:
             return try db.run(unread, arguments) > 0 ? selection : nil
         case .upTo(let id):
-            let place = try db.first("SELECT place FROM items WHERE user = ? AND id = ? AND \(Self.living)", [user, id, now])
+            let place = try db.first(
+                "SELECT place FROM items WHERE user = ? AND id = ? AND \(Self.living)", [user, id, now])
             guard let place else { return nil }
             return try db.run(unread + " AND place <= ?", arguments + [place[0] as Int64]) > 0 ? selection : nil
         case .ids(let ids):
@@ -165,7 +168,8 @@ struct InboxTable {
     /// Takes items whose time is over out of the inbox, the earliest first. - Returns: their ids.
     func removeExpired(_ user: Int64, limit: Int) throws -> [String] {
         let expired = try db.all(
-            "SELECT item, id FROM items WHERE user = ? AND expires <= ? ORDER BY expires, place LIMIT ?", [user, now, limit]
+            "SELECT item, id FROM items WHERE user = ? AND expires <= ? ORDER BY expires, place LIMIT ?",
+            [user, now, limit]
         ) { (item: $0[0] as Int64, id: $0[1] as String) }
         for (item, _) in expired { try db.run("DELETE FROM items WHERE item = ?", [item]) }
         return expired.map(\.id)
