@@ -1,0 +1,87 @@
+import Core
+import Timelines
+
+extension ScriptCall where Answer == TimelineOpening {
+    /// `open.lua`
+    static func open(_ user: UserID, at cursor: Cursor?, limit: Int, now: Int64) -> Self {
+        var arguments = RedisArguments()
+        arguments.add(now)
+        arguments.add(RandomToken.make(length: 8))
+        arguments.add(limit)
+        // An epoch is never empty; a client that sends one has a position that cannot be ours.
+        arguments.add(cursor.map { $0.epoch.isEmpty ? "-" : $0.epoch } ?? "")
+        arguments.add(cursor?.seq ?? 0)
+        arguments.add(cursor?.last ?? "")
+        let keys = [
+            RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.unread(user), RedisKeys.expiries(user),
+        ]
+        return ScriptCall(.open, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+            let head = try fields.head()
+            let unread = Unread(messages: 0, notifications: try fields.count())
+            let verdict: ResumeVerdict =
+                switch try fields.text() {
+                case "fresh": .fresh
+                case "resumed": .resumed
+                case let reason: .resync(try fields.reason(reason))
+                }
+            let entries = try fields.entries(after: cursor?.seq ?? 0)
+            return TimelineOpening(head: head, unread: unread, verdict: verdict, entries: entries)
+        }
+    }
+}
+
+extension ScriptCall where Answer == TimelinePage {
+    /// `read.lua`
+    static func read(_ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int) -> Self {
+        var arguments = RedisArguments()
+        arguments.add(limit)
+        arguments.add(epoch ?? "")
+        arguments.add(seq)
+        arguments.add(last ?? "")
+        let keys = [RedisKeys.meta(user), RedisKeys.timeline(user)]
+        return ScriptCall(.read, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+            let head = try fields.head()
+            let verdict = try fields.text()
+            let resync = verdict == "resumed" ? nil : try fields.reason(verdict)
+            return TimelinePage(head: head, resync: resync, entries: try fields.entries(after: seq))
+        }
+    }
+}
+
+extension ReplyFields {
+    fileprivate mutating func head() throws(Malformed) -> TimelineHead {
+        TimelineHead(epoch: try text(), seq: try integer(), last: try text())
+    }
+
+    fileprivate func reason(_ text: String) throws(Malformed) -> ResyncReason {
+        guard let reason = ResyncReason(rawValue: text) else { throw Malformed() }
+        return reason
+    }
+
+    /// The frames that are left, numbered from `seq` + 1.
+    fileprivate mutating func entries(after seq: Int64) throws(Malformed) -> [TimelineEntry] {
+        var entries: [TimelineEntry] = []
+        for frame in try rest() {
+            guard let id = FrameID.find(in: frame) else { throw Malformed() }
+            entries.append(TimelineEntry(seq: seq + Int64(entries.count) + 1, id: id, frame: frame))
+        }
+        return entries
+    }
+}
+
+/// Finds the id of an event without a parser: frames begin `{"ev":"…","seq":N,"id":"…"`, and ids have no quotes.
+enum FrameID {
+    private static let mark = Array(",\"id\":\"".utf8)
+
+    static func find(in frame: [UInt8]) -> String? {
+        var at = 0
+        while at + mark.count < frame.count {
+            if frame[at] == mark[0], frame[at..<(at + mark.count)].elementsEqual(mark) {
+                let id = frame[(at + mark.count)...].prefix { $0 != UInt8(ascii: "\"") }
+                return String(decoding: id, as: UTF8.self)
+            }
+            at += 1
+        }
+        return nil
+    }
+}

@@ -1,0 +1,49 @@
+import Core
+import NIOCore
+
+/// A command on its way, with who waits for the answer.
+struct RedisCall: Sendable {
+    /// Kept until the answer is there, because a script that the server has forgotten is sent again.
+    let bytes: ByteBuffer
+    /// Monotonic nanoseconds.
+    let startedAt: UInt64
+    let deadline: UInt64
+    /// It was sent again once after the server had forgotten its scripts.
+    var resent = false
+    let done: @Sendable (Result<RedisReply, StoreError>) -> Void
+}
+
+/// One command of the handshake.
+struct HandshakeStep: Sendable {
+    enum Kind: Hashable, Sendable { case auth, select, name, role, load(RedisScript) }
+
+    let kind: Kind
+    let bytes: ByteBuffer
+
+    init(_ kind: Kind, _ arguments: RedisArguments) {
+        self.kind = kind
+        bytes = arguments.encoded()
+    }
+
+    /// What a connection to `configuration` begins with.
+    static func all(for configuration: RedisConfiguration) -> [HandshakeStep] {
+        var steps: [HandshakeStep] = []
+        if let password = configuration.password {
+            var words = RedisArguments("AUTH")
+            if let user = configuration.username { words.add(user) }
+            words.add(password)
+            steps.append(HandshakeStep(.auth, words))
+        }
+        if configuration.database != 0 {
+            steps.append(HandshakeStep(.select, RedisArguments("SELECT", String(configuration.database))))
+        }
+        steps.append(HandshakeStep(.name, RedisArguments("CLIENT", "SETNAME", "apus")))
+        steps.append(HandshakeStep(.role, RedisArguments("ROLE")))
+        for script in RedisScript.allCases {
+            var words = RedisArguments("SCRIPT", "LOAD")
+            words.add(script.source)
+            steps.append(HandshakeStep(.load(script), words))
+        }
+        return steps
+    }
+}

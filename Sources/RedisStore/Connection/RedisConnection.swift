@@ -1,0 +1,242 @@
+import Core
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// One pipelined connection, kept up: it belongs to one event loop and reconnects by itself.
+///
+/// What is written in one turn of the loop leaves in one write. One timer watches the oldest command.
+final class RedisConnection: @unchecked Sendable {
+    // SAFETY: every `var` is read and written on `eventLoop` only; `send`, `start` and `close` hop there first.
+
+    /// What the pool is told.
+    enum Change {
+        case ready([RedisScript: [UInt8]])
+        /// It was ready, and is no more.
+        case lost(why: String)
+        /// An attempt failed.
+        case failed(RedisStartError)
+    }
+
+    let eventLoop: any EventLoop
+    private let configuration: RedisConfiguration
+    private let tls: NIOSSLContext?
+    private let metrics: RedisMetrics
+    private let clock: any TimeSource
+    private let onChange: @Sendable (Change) -> Void
+
+    private var state: RedisConnectionState
+    private var backoff: RedisBackoff
+    private var channel: (any Channel)?
+    /// Closed for good.
+    private var isClosed = false
+    /// The pool was told that it is ready.
+    private var isUp = false
+    private var outgoing: ByteBuffer?
+    private var isFlushScheduled = false
+    private var deadlineTimer: Scheduled<Void>?
+    private var reconnectTimer: Scheduled<Void>?
+    private var drained: EventLoopPromise<Void>?
+    private var reportedInFlight = 0
+
+    init(
+        configuration: RedisConfiguration, steps: [HandshakeStep], tls: NIOSSLContext?, eventLoop: any EventLoop,
+        metrics: RedisMetrics, clock: any TimeSource, onChange: @escaping @Sendable (Change) -> Void
+    ) {
+        self.configuration = configuration
+        self.tls = tls
+        self.eventLoop = eventLoop
+        self.metrics = metrics
+        self.clock = clock
+        self.onChange = onChange
+        state = RedisConnectionState(configuration: configuration, steps: steps)
+        backoff = RedisBackoff(bounds: configuration.backoffMilliseconds)
+    }
+
+    func start() {
+        eventLoop.execute { self.connect() }
+    }
+
+    /// Sends what the closures make, in that order; on the loop without a hop.
+    func send(_ calls: [RedisCall]) {
+        if eventLoop.inEventLoop {
+            for call in calls { submit(call) }
+        } else {
+            eventLoop.execute { for call in calls { self.submit(call) } }
+        }
+    }
+
+    /// Takes nothing more, waits for the answers in flight (each has its deadline) and closes.
+    func close() -> EventLoopFuture<Void> {
+        eventLoop.flatSubmit {
+            if let drained = self.drained { return drained.futureResult }
+            let drained = self.eventLoop.makePromise(of: Void.self)
+            self.drained = drained
+            self.isClosed = true
+            self.reconnectTimer?.cancel()
+            let (refused, idle) = self.state.drain("closed")
+            if idle { self.lose(.unreachable("closed")) }
+            for (call, error) in refused { call.done(.failure(error)) }
+            return drained.futureResult
+        }
+    }
+}
+
+// MARK: Sending
+
+extension RedisConnection {
+    private func submit(_ call: RedisCall) {
+        switch state.submit(call) {
+        case .write(let bytes): write(bytes)
+        case .hold: break
+        case .refuse(let error): call.done(.failure(error))
+        }
+    }
+
+    private func write(_ bytes: ByteBuffer) {
+        if outgoing == nil { outgoing = bytes } else { outgoing?.writeImmutableBuffer(bytes) }
+        armDeadline()
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        eventLoop.execute { self.flush() }
+    }
+
+    private func flush() {
+        isFlushScheduled = false
+        guard let bytes = outgoing else { return }
+        outgoing = nil
+        channel?.writeAndFlush(bytes, promise: nil)
+        reportInFlight()
+    }
+
+    private func reportInFlight() {
+        let count = state.callsInFlight
+        metrics.addInFlight(count - reportedInFlight)
+        reportedInFlight = count
+    }
+
+    private func armDeadline() {
+        guard deadlineTimer == nil, let deadline = state.nextDeadline else { return }
+        let now = clock.monotonicNanoseconds()
+        let wait = deadline > now ? Int64(deadline - now) : 0
+        deadlineTimer = eventLoop.scheduleTask(in: .nanoseconds(wait)) { self.deadlineReached() }
+    }
+
+    private func deadlineReached() {
+        deadlineTimer = nil
+        guard state.isOverdue(now: clock.monotonicNanoseconds()) else { return armDeadline() }
+        metrics.timedOut()
+        lose(.unreachable("no answer within \(configuration.deadlineMilliseconds) ms"))
+    }
+}
+
+// MARK: Receiving
+
+extension RedisConnection {
+    func channelIsActive(_ channel: any Channel) {
+        guard !isClosed else { return channel.close(promise: nil) }
+        self.channel = channel
+        for bytes in state.connected(now: clock.monotonicNanoseconds()) { write(bytes) }
+    }
+
+    /// - Returns: Whether the channel is still in use.
+    func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
+        guard channel === self.channel else { return false }
+        let reception = state.received(reply)
+        for bytes in reception.write { write(bytes) }
+        if let (call, result) = reception.answered {
+            metrics.answered(afterNanoseconds: clock.monotonicNanoseconds() &- call.startedAt)
+            call.done(result)
+        }
+        for (call, error) in reception.refused { call.done(.failure(error)) }
+        switch reception.next {
+        case .goOn: break
+        case .ready(let digests):
+            backoff.reset()
+            isUp = true
+            onChange(.ready(digests))
+        case .close(let error): channelFailed(channel, error)
+        }
+        return channel === self.channel
+    }
+
+    func readCompleted() { reportInFlight() }
+
+    /// The channel ended, or must.
+    func channelFailed(_ channel: any Channel, _ error: RedisStartError) {
+        if channel === self.channel {
+            lose(error)
+        } else {
+            channel.close(promise: nil)
+        }
+    }
+}
+
+// MARK: Connecting
+
+extension RedisConnection {
+    private func connect() {
+        guard !isClosed, channel == nil else { return }
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(.milliseconds(Int64(configuration.deadlineMilliseconds)))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls = self.tls {
+                        try channel.pipeline.syncOperations.addHandler(
+                            RedisTLS.handler(tls, host: self.configuration.host))
+                    }
+                    try channel.pipeline.syncOperations.addHandler(RedisChannelHandler(self))
+                }
+            }
+            .connect(host: configuration.host, port: configuration.port)
+            .whenFailure { error in self.attemptFailed(.unreachable("cannot connect: \(Self.text(error))")) }
+    }
+
+    private func attemptFailed(_ error: RedisStartError) {
+        guard !isClosed else { return }
+        _ = state.lost(error.problem)
+        onChange(.failed(error))
+        reconnectLater()
+    }
+
+    /// Lets go of the channel and tells everyone who waits.
+    private func lose(_ error: RedisStartError) {
+        let wasUp = isUp
+        isUp = false
+        let failed = state.lost(error.problem)
+        let channel = channel
+        self.channel = nil
+        outgoing = nil
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        channel?.close(promise: nil)
+        reportInFlight()
+        if isClosed {
+            drained?.succeed()
+        } else {
+            reconnectLater()
+            onChange(wasUp ? .lost(why: error.problem) : .failed(error))
+        }
+        for (call, error) in failed { call.done(.failure(error)) }
+    }
+
+    private func reconnectLater() {
+        var generator = SystemRandomNumberGenerator()
+        let pause = backoff.next(using: &generator)
+        reconnectTimer = eventLoop.scheduleTask(in: .milliseconds(Int64(pause))) { self.connect() }
+    }
+
+    private static func text(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            if let dns = error.dnsAError ?? error.dnsAAAAError, error.connectionErrors.isEmpty {
+                return "the host's name is unknown (\(dns))"
+            }
+            return error.connectionErrors.last.map { "\($0.error)" } ?? "no address"
+        case let error as IOError: return error.description
+        default: return "\(error)"
+        }
+    }
+}

@@ -1,0 +1,282 @@
+import Core
+import NIOCore
+
+/// The state of one pipelined connection: who waits for which answer, and what may be sent now.
+///
+/// Pure: it is told what happened and says what to do; `RedisConnection` does it. Answers come in the order of the
+/// commands, so whoever is first in `pending` owns the next one.
+///
+///     disconnected ──connected──► handshaking ──all steps ok──► ready ◄──────────────┐
+///          ▲                          │                          │ NOSCRIPT          │ all in flight answered:
+///          │                          │ a step is refused        ▼                   │ load, resend, send what was held
+///          └────────── lost ──────────┴──────────────────────reloading ──────────────┘
+///                        ▲                                       │ READONLY (also when ready)
+///                        └──── all in flight answered ──────── draining
+struct RedisConnectionState {
+    private enum Phase {
+        case disconnected(why: String)
+        case handshaking
+        case ready
+        /// The server forgot its scripts. What it did not run waits in `resend`, what came later in `held`, so that the
+        /// order stays as it was.
+        case reloading
+        /// Only answers are waited for; then the connection is closed.
+        case draining(why: String)
+    }
+
+    private enum Pending {
+        case call(RedisCall)
+        case step(HandshakeStep.Kind, deadline: UInt64)
+
+        var deadline: UInt64 {
+            switch self {
+            case .call(let call): call.deadline
+            case .step(_, let deadline): deadline
+            }
+        }
+    }
+
+    private let steps: [HandshakeStep]
+    private let commandsMax: Int
+    private let bytesMax: Int
+    private let deadlineNanoseconds: UInt64
+
+    private var phase = Phase.disconnected(why: "not connected yet")
+    private var pending = CircularBuffer<Pending>(initialCapacity: 64)
+    private var resend: [RedisCall] = []
+    private var held: [RedisCall] = []
+    private var bytesInFlight = 0
+    private var digests: [RedisScript: [UInt8]] = [:]
+
+    init(configuration: RedisConfiguration, steps: [HandshakeStep]) {
+        self.steps = steps
+        commandsMax = configuration.commandsInFlightMax
+        bytesMax = configuration.bytesInFlightMax
+        deadlineNanoseconds = UInt64(configuration.deadlineMilliseconds) * 1_000_000
+    }
+
+    var isReady: Bool {
+        switch phase {
+        case .ready, .reloading: true
+        default: false
+        }
+    }
+
+    /// Commands whose answer is still to come.
+    var callsInFlight: Int { pending.count + resend.count + held.count }
+}
+
+// MARK: Sending
+
+extension RedisConnectionState {
+    enum Submission {
+        case write(ByteBuffer)
+        /// It is sent later, after what was before it.
+        case hold
+        case refuse(StoreError)
+    }
+
+    mutating func submit(_ call: RedisCall) -> Submission {
+        switch phase {
+        case .disconnected(let why), .draining(let why):
+            return .refuse(StoreError(.notStored, "Redis is not connected: \(why)"))
+        case .handshaking: return .refuse(StoreError(.notStored, "Redis is not connected: handshake not finished"))
+        case .ready, .reloading: break
+        }
+        guard callsInFlight < commandsMax, bytesInFlight + call.bytes.readableBytes <= bytesMax else {
+            return .refuse(StoreError(.notStored, "Redis is too slow: \(callsInFlight) commands wait for answers"))
+        }
+        bytesInFlight += call.bytes.readableBytes
+        if case .reloading = phase {
+            held.append(call)
+            return .hold
+        }
+        pending.append(.call(call))
+        return .write(call.bytes)
+    }
+
+    /// The connection is there. - Returns: the handshake, to be written at once.
+    mutating func connected(now: UInt64) -> [ByteBuffer] {
+        guard case .disconnected = phase, pending.isEmpty else { preconditionFailure("connected twice") }
+        phase = .handshaking
+        return write(steps, deadline: now + deadlineNanoseconds)
+    }
+
+    private mutating func write(_ steps: [HandshakeStep], deadline: UInt64) -> [ByteBuffer] {
+        for step in steps { pending.append(.step(step.kind, deadline: deadline)) }
+        return steps.map(\.bytes)
+    }
+}
+
+// MARK: Receiving
+
+extension RedisConnectionState {
+    /// What an answer leads to; performed in the order of the members.
+    struct Reception {
+        enum Next {
+            case goOn
+            /// The handshake is done; these are the names of the scripts.
+            case ready([RedisScript: [UInt8]])
+            /// The server cannot be used now, or not at all.
+            case close(RedisStartError)
+        }
+
+        var answered: (call: RedisCall, result: Result<RedisReply, StoreError>)?
+        var refused: [(call: RedisCall, error: StoreError)] = []
+        var write: [ByteBuffer] = []
+        var next = Next.goOn
+    }
+
+    mutating func received(_ reply: RedisReply) -> Reception {
+        guard let owner = pending.popFirst() else {
+            return Reception(next: .close(.unreachable("an answer that nobody asked for")))
+        }
+        switch owner {
+        case .step(let kind, _): return receivedStep(kind, reply)
+        case .call(let call): return receivedAnswer(to: call, reply)
+        }
+    }
+
+    private mutating func receivedStep(_ kind: HandshakeStep.Kind, _ reply: RedisReply) -> Reception {
+        if let error = Self.failure(of: kind, reply) {
+            phase = .draining(why: error.problem)
+            return Reception(next: .close(error))
+        }
+        if case .load(let script) = kind, let digest = reply.bytes { digests[script] = digest }
+        guard case .handshaking = phase, pending.isEmpty else { return resumeOrClose(Reception()) }
+        phase = .ready
+        return Reception(next: .ready(digests))
+    }
+
+    private mutating func receivedAnswer(to call: RedisCall, _ reply: RedisReply) -> Reception {
+        var reception = Reception()
+        if case .error(let message) = reply {
+            switch RedisErrors.kind(message) {
+            case "NOSCRIPT" where isReady && !call.resent:
+                phase = .reloading
+                resend.append(call)
+                return resumeOrClose(reception)
+            case "READONLY" where isReady:
+                // A replica now: its clients are closed once they have their answers, and find the master again.
+                reception.refused = startDraining("the server is a replica now")
+            default: break
+            }
+            reception.answered = (call, .failure(RedisErrors.storeError(message)))
+        } else {
+            reception.answered = (call, .success(reply))
+        }
+        bytesInFlight -= call.bytes.readableBytes
+        return resumeOrClose(reception)
+    }
+
+    /// When everything in flight is answered: goes on with what waited for that.
+    private mutating func resumeOrClose(_ reception: Reception) -> Reception {
+        guard pending.isEmpty else { return reception }
+        var reception = reception
+        switch phase {
+        case .reloading:
+            phase = .ready
+            let loads = steps.filter { if case .load = $0.kind { true } else { false } }
+            reception.write = write(loads, deadline: resend.first?.deadline ?? 0)
+            for var call in resend {
+                call.resent = true
+                pending.append(.call(call))
+                reception.write.append(call.bytes)
+            }
+            for call in held {
+                pending.append(.call(call))
+                reception.write.append(call.bytes)
+            }
+            resend = []
+            held = []
+        case .draining(let why): reception.next = .close(.unreachable(why))
+        default: break
+        }
+        return reception
+    }
+
+    /// Takes nothing more. - Returns: what was not sent yet.
+    private mutating func startDraining(_ why: String) -> [(call: RedisCall, error: StoreError)] {
+        phase = .draining(why: why)
+        let unsent = resend + held
+        resend = []
+        held = []
+        for call in unsent { bytesInFlight -= call.bytes.readableBytes }
+        return unsent.map { ($0, StoreError(.notStored, "Redis is not connected: \(why)")) }
+    }
+}
+
+// MARK: Ending
+
+extension RedisConnectionState {
+    /// When the oldest command must be answered; nil when nothing is in flight.
+    var nextDeadline: UInt64? { pending.first?.deadline }
+
+    /// Whether the oldest command should have been answered by `now`. The connection must then be closed: its later
+    /// answers could not be told apart.
+    func isOverdue(now: UInt64) -> Bool { nextDeadline.map { $0 <= now } ?? false }
+
+    /// The connection is gone. - Returns: everyone who waits, oldest first, with what they are told.
+    mutating func lost(_ why: String) -> [(call: RedisCall, error: StoreError)] {
+        phase = .disconnected(why: why)
+        var failed: [(call: RedisCall, error: StoreError)] = []
+        for case .call(let call) in pending {
+            failed.append((call, StoreError(.unknown, "no answer from Redis: \(why)")))
+        }
+        for call in resend + held { failed.append((call, StoreError(.notStored, "Redis is not connected: \(why)"))) }
+        pending.removeAll(keepingCapacity: true)
+        resend = []
+        held = []
+        bytesInFlight = 0
+        return failed
+    }
+
+    /// Closes when everything in flight is answered. - Returns: what is refused now, and whether nothing is in flight.
+    mutating func drain(_ why: String) -> (refused: [(call: RedisCall, error: StoreError)], idle: Bool) {
+        if case .disconnected = phase {
+            phase = .disconnected(why: why)
+            return ([], true)
+        }
+        return (startDraining(why), pending.isEmpty)
+    }
+}
+
+// MARK: The handshake's answers
+
+extension RedisConnectionState {
+    /// What a step's answer says against using this server; nil when it may be used.
+    private static func failure(of kind: HandshakeStep.Kind, _ reply: RedisReply) -> RedisStartError? {
+        switch (kind, reply) {
+        case (.name, _): return nil
+        case (.role, .list(let role)):
+            guard let name = role.first?.string, name != "master" else { return nil }
+            return RedisStartError(.unsuitable, "the server is a replica", fix: "name the master")
+        case (.role, _): return nil
+        case (_, .error(let message)): return refusal(of: kind, message)
+        case (.load, let reply) where reply.bytes?.count != 40:
+            return .unreachable("SCRIPT LOAD was not answered with a digest")
+        default: return nil
+        }
+    }
+
+    private static func refusal(of kind: HandshakeStep.Kind, _ message: String) -> RedisStartError {
+        let text = "the server says: \(message.prefix(160))"
+        switch (RedisErrors.kind(message), kind) {
+        case ("LOADING", _): return .unreachable(text)
+        case ("WRONGPASS", _), ("NOAUTH", _), (_, .auth):
+            return RedisStartError(.refused, text, fix: "check user and password: redis://user:password@host:port")
+        case ("NOPERM", _):
+            return RedisStartError(.refused, text, fix: "allow the user +script|load, +evalsha and the keys ~apus:*")
+        case (_, .select):
+            return RedisStartError(.configuration, text, fix: "check the database number at the end")
+        default: return .unreachable(text)
+        }
+    }
+}
+
+extension RedisStartError {
+    /// The server is away or not ready; it is tried again.
+    static func unreachable(_ problem: String) -> RedisStartError {
+        RedisStartError(.unreachable, problem, fix: "start Redis there, or correct host and port")
+    }
+}

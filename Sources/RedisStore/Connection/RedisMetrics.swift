@@ -1,0 +1,26 @@
+import Metrics
+import Synchronization
+
+/// What the connections tell about themselves.
+final class RedisMetrics: Sendable {
+    private let roundTrip = Metrics.Timer(label: "apus_redis_round_trip_seconds")
+    private let outages = Metrics.Counter(label: "apus_redis_outages_total")
+    private let timeouts = Metrics.Counter(label: "apus_redis_timeouts_total")
+    private let inFlight = Metrics.Gauge(label: "apus_redis_in_flight")
+    private let total = Atomic<Int>(0)
+
+    /// The time from a call to its answer, errors of the server included.
+    func answered(afterNanoseconds time: UInt64) { roundTrip.recordNanoseconds(Int64(clamping: time)) }
+
+    /// The node is without Redis.
+    func lost() { outages.increment() }
+
+    /// A command was not answered in time.
+    func timedOut() { timeouts.increment() }
+
+    /// Commands waiting for answers, all connections together.
+    func addInFlight(_ change: Int) {
+        guard change != 0 else { return }
+        inFlight.record(total.add(change, ordering: .relaxed).newValue)
+    }
+}

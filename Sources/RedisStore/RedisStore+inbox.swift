@@ -1,0 +1,91 @@
+import Core
+import Notifications
+
+extension RedisStore {
+    public func append(
+        _ notification: Notification, to user: UserID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<AppendOutcome>
+    ) {
+        let call = ScriptCall.append(notification, to: user, now: nowMilliseconds, limits)
+        let key = RedisKeys.hash(user)
+        guard let over = notification.expiresAtMilliseconds else { return run(call, key: key, done) }
+        // Noted as due before it is stored: should only one of the two be done, a note too many does no harm. The
+        // whole is then unknown, and the repetition with the same id notes it again.
+        let due = ScriptCall.dueAdd(user, at: over)
+        guard let dueDigest = pool.digest(of: due.script), let digest = pool.digest(of: call.script) else {
+            return done(.failure(Self.neverConnected))
+        }
+        pool.send([(key, due.command(dueDigest)), (key, call.command(digest))]) { result in
+            done(result.flatMap { call.answer($0[1]) })
+        }
+    }
+
+    public func page(
+        _ query: InboxQuery, of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxPage>
+    ) {
+        // A cursor that no page gave stands before the oldest item.
+        let before = query.before.map { Int64($0) ?? 0 }
+        run(.page(query, before: before, of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+    }
+
+    public func markRead(
+        _ selection: ReadSelection, category: String?, of user: UserID, id: EventID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<ReadOutcome>
+    ) {
+        run(
+            .markRead(selection, category: category, of: user, id: id, now: nowMilliseconds, limits),
+            key: RedisKeys.hash(user), done)
+    }
+
+    public func counts(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxCounts>) {
+        run(.counts(of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+    }
+
+    public func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
+        run(.drift(of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+    }
+
+    public func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
+        // Order does not matter here, and nobody waits for a socket: a task is the simplest way.
+        Task {
+            do {
+                done(.success(try await sweep(limit: limit, now: nowMilliseconds)))
+            } catch {
+                done(.failure(error as? StoreError ?? StoreError(.unknown, "\(error)")))
+            }
+        }
+    }
+
+    /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
+    private func sweep(limit: Int, now: Int64) async throws -> [ExpiryOutcome] {
+        var outcomes: [ExpiryOutcome] = []
+        var left = limit
+        let first = Int.random(in: 0..<RedisKeys.dueShards)
+        for step in 0..<RedisKeys.dueShards where left > 0 {
+            let shard = (first + step) % RedisKeys.dueShards
+            let claim = DueClaim(now: now)
+            let users = try await answer {
+                run(.dueClaim(shard: shard, now: now, limit: left, claim: claim), key: UInt64(shard), $0)
+            }
+            guard !users.isEmpty else { continue }
+            left -= users.count
+            // What was retracted must be told even when a later user cannot be reached: its events are appended.
+            let expiries = await expire(users, now: now)
+            outcomes += expiries.map(\.outcome).filter { !$0.entries.isEmpty }
+            try? await answer { run(.dueDone(shard: shard, claim: claim, expiries), key: UInt64(shard), $0) }
+        }
+        return outcomes
+    }
+
+    /// Runs the users' scripts at the same time. Those that fail keep their claim and are due again when it is over.
+    private func expire(_ users: [UserID], now: Int64) async -> [UserExpiry] {
+        await withTaskGroup(of: UserExpiry?.self) { group in
+            for user in users {
+                group.addTask {
+                    try? await answer { self.run(.expire(user, now: now, self.limits), key: RedisKeys.hash(user), $0) }
+                }
+            }
+            return await group.reduce(into: []) { found, expiry in if let expiry { found.append(expiry) } }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import Core
+import Logging
+import NIOCore
+import Notifications
+import Presence
+import Timelines
+
+/// Timelines, inboxes and the session directory on Redis 6.2 or newer.
+///
+/// Every operation is one script in one user's slot (docs/redis-keys.md), so any node may call any of them at any time.
+/// Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`, and nothing is
+/// queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
+public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
+    let pool: RedisPool
+    let configuration: RedisConfiguration
+    let limits: StoreLimits
+    let clock: any TimeSource
+
+    /// - Parameters:
+    ///   - eventLoopGroup: One connection is opened for each of its loops.
+    ///   - clock: Tells `open` which notifications are over.
+    /// - Throws: When the file with the certificate authorities cannot be used.
+    public init(
+        configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
+        logger: Logger, clock: any TimeSource = SystemTime()
+    ) throws(RedisStartError) {
+        pool = try RedisPool(
+            configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger)
+        self.configuration = configuration
+        self.limits = limits
+        self.clock = clock
+    }
+
+    /// Connects, trying again for as long as `seconds` says. Call once, before anything else.
+    /// - Throws: What is wrong and what to do about it; at once when the server refuses the password or TLS fails.
+    public func connect(withinSeconds seconds: Int = 30) async throws(RedisStartError) {
+        try await pool.connect(within: .seconds(Int64(seconds)))
+    }
+
+    /// Whether every connection is usable now.
+    public var isConnected: Bool { pool.isConnected }
+
+    /// Sets what is called each time Redis is back after an outage: hints may have been lost meanwhile.
+    /// It is called on an event loop.
+    public func onReconnect(_ action: @escaping @Sendable () -> Void) { pool.onReconnect(action) }
+
+    /// Waits for what is in flight, at most one deadline, and closes the connections. Operations fail afterwards.
+    public func close() async { await pool.close() }
+
+    /// Runs a script for a user, or for what `key` stands for.
+    func run<Answer>(_ call: ScriptCall<Answer>, key: UInt64, _ done: @escaping Completion<Answer>) {
+        guard let digest = pool.digest(of: call.script) else { return done(.failure(Self.neverConnected)) }
+        pool.send(call.command(digest), key: key) { result in
+            done(result.flatMap { call.answer($0) })
+        }
+    }
+
+    static let neverConnected = StoreError(.notStored, "Redis is not connected: not connected yet")
+}
+
+// MARK: Timelines
+
+extension RedisStore {
+    public func open(
+        _ user: UserID, at cursor: Cursor?, limit: Int, _ done: @escaping Completion<TimelineOpening>
+    ) {
+        run(
+            .open(user, at: cursor, limit: limit, now: clock.wallMilliseconds()), key: RedisKeys.hash(user), done)
+    }
+
+    public func read(
+        _ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int,
+        _ done: @escaping Completion<TimelinePage>
+    ) {
+        run(
+            .read(user, after: seq, last: last, epoch: epoch, limit: limit), key: RedisKeys.hash(user), done)
+    }
+
+    public func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
+        let commands = users.map {
+            (key: RedisKeys.hash($0), arguments: RedisArguments("HMGET", RedisKeys.meta($0), "e", "s", "l"))
+        }
+        pool.send(commands) { result in
+            done(result.flatMap { replies in Self.decode("HMGET") { () throws(ReplyFields.Malformed) in
+                try replies.map { reply throws(ReplyFields.Malformed) in
+                    guard let fields = reply.list, fields.count == 3 else { throw ReplyFields.Malformed() }
+                    return TimelineHead(
+                        epoch: fields[0].string ?? "", seq: fields[1].integer ?? 0, last: fields[2].string ?? "")
+                }
+            } })
+        }
+    }
+
+    static func decode<Value>(
+        _ command: String, _ body: () throws(ReplyFields.Malformed) -> Value
+    ) -> Result<Value, StoreError> {
+        do {
+            return .success(try body())
+        } catch {
+            return .failure(StoreError(.unknown, "Redis: the answer of \(command) is not understood"))
+        }
+    }
+}
+
+// MARK: Presence
+
+extension RedisStore {
+    public func register(
+        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
+        _ done: @escaping Completion<[SessionRecord]>
+    ) {
+        run(.register(record, of: user, limit: limit, alive: alive), key: RedisKeys.hash(user), done)
+    }
+
+    public func remove(
+        _ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>
+    ) {
+        guard !sessions.isEmpty else { return done(.success(())) }
+        run(.remove(sessions, of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+    }
+
+    public func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
+        let commands = users.flatMap { user in
+            [
+                (RedisKeys.hash(user), RedisArguments("HGETALL", RedisKeys.sessions(user))),
+                (RedisKeys.hash(user), RedisArguments("HGET", RedisKeys.meta(user), "z")),
+            ].map { (key: $0.0, arguments: $0.1) }
+        }
+        pool.send(commands) { result in
+            done(result.flatMap { replies in Self.decode("HGETALL") { () throws(ReplyFields.Malformed) in
+                var found: [UserSessions] = []
+                for at in stride(from: 0, to: replies.count, by: 2) {
+                    var fields = ReplyFields(replies[at])
+                    found.append(
+                        UserSessions(
+                            sessions: try fields.sessionRecords(), lastSeenMilliseconds: replies[at + 1].integer))
+                }
+                return found
+            } })
+        }
+    }
+
+    public func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {
+        run(.renewLease(node, seconds: seconds), key: 0, done)
+    }
+
+    public func dropLease(_ node: Incarnation, _ done: @escaping Completion<Void>) {
+        pool.send(RedisArguments("HDEL", RedisKeys.leases, node.text), key: 0) { done($0.map { _ in }) }
+    }
+}

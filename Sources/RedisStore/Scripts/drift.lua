@@ -1,0 +1,13 @@
+-- Counts the unread items one by one and compares with what the other scripts say; answers the difference.
+--
+-- KEYS  1 inbox  2 unread  3 expiries
+-- ARGV  1 now (ms)
+-- Result: items that are unread one by one, minus the total; 0 when all is well
+-- Writes nothing. O(inbox)
+local now, counted = tonumber(ARGV[1]), 0
+for _, record in ipairs(call('LRANGE', KEYS[1], 0, -1)) do
+  local number, over, _, id = parse_item(record)
+  local entry = call('HGET', KEYS[2], id)
+  if entry and parse_unread(entry) == number and not is_over(over, now) then counted = counted + 1 end
+end
+return counted - unread_total(KEYS[2], KEYS[3], now)
