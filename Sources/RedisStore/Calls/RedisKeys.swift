@@ -14,6 +14,7 @@ enum RedisKeys {
     static func unread(_ user: UserID) -> String { key(user, "u") }
     static func collapses(_ user: UserID) -> String { key(user, "c") }
     static func expiries(_ user: UserID) -> String { key(user, "x") }
+    static func index(_ user: UserID) -> String { key(user, "k") }
     /// The two generations of ids that were seen.
     static func seen(_ user: UserID) -> [String] { [key(user, "q0"), key(user, "q1")] }
 

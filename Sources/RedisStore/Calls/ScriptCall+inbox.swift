@@ -100,11 +100,11 @@ extension ScriptCall where Answer == Int {
     }
 }
 
-/// meta, timeline, sessions, inbox, unread, collapses, expiries: in the order in which the scripts take them.
+/// meta, timeline, sessions, inbox, unread, collapses, expiries, index: in the order in which the scripts take them.
 func inboxKeys(_ user: UserID) -> [String] {
     [
         RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.inbox(user),
-        RedisKeys.unread(user), RedisKeys.collapses(user), RedisKeys.expiries(user),
+        RedisKeys.unread(user), RedisKeys.collapses(user), RedisKeys.expiries(user), RedisKeys.index(user),
     ]
 }
 

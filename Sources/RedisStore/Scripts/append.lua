@@ -1,6 +1,7 @@
 -- Appends one notification to a user's timeline and inbox, once per id.
 --
--- KEYS  1 meta  2 timeline  3 sessions  4 inbox  5 unread  6 collapses  7 expiries  8, 9 ids seen (two generations)
+-- KEYS  1 meta  2 timeline  3 sessions  4 inbox  5 unread  6 collapses  7 expiries  8 index
+--       9, 10 ids seen (two generations)
 -- ARGV  1 now (ms)  2 id  3 category  4 collapse key ('' when none)  5 when it is over (ms, '' when never)  6 ts  7 rest
 --       8 epoch to begin with  9 events kept  10 ms that they are kept  11 items kept  12 ms that ids are remembered
 -- Result: seq, item id, id of the event before, frame ('' when the id was there before), sessions …
@@ -13,7 +14,7 @@ end
 
 -- Seen before? Two generations, each with its beginning in the field ''; an entry is "ms since then:seq:item".
 local current, begun
-for i = 8, 9 do
+for i = 9, 10 do
   local seen = call('HMGET', KEYS[i], '', id)
   local start = tonumber(seen[1])
   if start and (not begun or start > begun) then current, begun = i, start end
@@ -30,61 +31,58 @@ if epoch == '' then epoch = ARGV[8] end
 seq = seq + 1
 
 -- The unread item that it takes the place of, if any.
-local target, number
+local number, item, old_over
 if collapse ~= '' then
-  local candidate = call('HGET', KEYS[6], collapse)
-  local entry = candidate and call('HGET', KEYS[5], candidate)
-  if entry then
-    local entry_number, entry_over = parse_unread(entry)
-    if not is_over(entry_over, now) then target, number = candidate, entry_number end
-  end
+  number = call('HGET', KEYS[6], collapse)
+  local entry = number and call('HGET', KEYS[5], number)
+  local _, record = nil, nil
+  if entry and not is_over(parse_unread(entry), now) then _, record = find_item(KEYS[4], number) end
+  if record then _, old_over, _, item = parse_item(record) else number = nil end
 end
-local index, old = nil, nil
-if target then
-  index, old = find_item(KEYS[4], number)
-  if not index then target = nil end
+local is_update = item ~= nil
+if not is_update then
+  number, item = str(tonumber(call('HGET', KEYS[1], 'n') or 0) + 1), id
 end
 
--- From here on it is written. An unread item that still has this id (older than the horizon) gives way to the new one.
-local item = target or id
-if not target then
-  local stale = call('HGET', KEYS[5], id)
-  number = tonumber(call('HGET', KEYS[1], 'n') or 0) + 1
-  call('HSET', KEYS[1], 'n', str(number))
-  if stale then forget_unread(KEYS[5], KEYS[6], id, (parse_unread(stale))) end
-end
+-- From here on it is written, beginning with what Redis refuses when it is out of memory.
 local over_text = over and str(over) or ''
-local record = str(number) .. SEP .. over_text .. SEP .. category .. SEP .. item .. SEP .. ARGV[7]
-call('HSET', KEYS[5], item, str(number) .. SEP .. over_text .. SEP .. category .. SEP .. collapse)
-if target then
-  call('LSET', KEYS[4], index, record)
-  local _, old_over = parse_item(old)
-  if old_over and not over then call('ZREM', KEYS[7], str(number) .. SEP .. item) end
+call('HSET', KEYS[5], number, over_text .. SEP .. category .. SEP .. collapse)
+-- An item that has this id since before the horizon gives way: ids of items are unique.
+local stale = call('HGET', KEYS[8], id)
+if stale and stale ~= number then
+  remove_item(KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], id, stale)
+end
+local record = number .. SEP .. over_text .. SEP .. category .. SEP .. item .. SEP .. ARGV[7]
+if is_update then
+  call('LSET', KEYS[4], (find_item(KEYS[4], number)), record)
+  if old_over and not over then call('ZREM', KEYS[7], number) end
 else
   local length = call('RPUSH', KEYS[4], record)
-  if collapse ~= '' then call('HSET', KEYS[6], collapse, item) end
-  while length > tonumber(ARGV[11]) do
-    local gone_number, gone_over, _, gone_id = parse_item(call('LPOP', KEYS[4]))
-    forget_unread(KEYS[5], KEYS[6], gone_id, gone_number)
-    if gone_over then call('ZREM', KEYS[7], str(gone_number) .. SEP .. gone_id) end
-    length = length - 1
+  call('HSET', KEYS[1], 'n', number)
+  call('HSET', KEYS[8], item, number)
+  if collapse ~= '' then call('HSET', KEYS[6], collapse, number) end
+  for _ = 1, length - tonumber(ARGV[11]) do
+    local gone, gone_over, _, gone_id = parse_item(call('LPOP', KEYS[4]))
+    forget_unread(KEYS[5], KEYS[6], gone)
+    if gone_over then call('ZREM', KEYS[7], gone) end
+    call('HDEL', KEYS[8], gone_id)
   end
 end
-if over then call('ZADD', KEYS[7], over_text, str(number) .. SEP .. item) end
+if over then call('ZADD', KEYS[7], over_text, number) end
 
 -- Remember the id. The beginnings move by the caller's time; Redis's own expiry only removes what nobody asks for again.
 if not current or now - begun >= horizon then
-  current = current == 8 and 9 or 8
+  current = current == 9 and 10 or 9
   begun = now
   call('DEL', KEYS[current])
   call('HSET', KEYS[current], '', str(now))
   call('PEXPIRE', KEYS[current], str(3 * horizon))
 end
 local seen = str(math.max(0, now - begun)) .. ':' .. str(seq)
-if target then seen = seen .. ':' .. target end
+if is_update then seen = seen .. ':' .. item end
 call('HSET', KEYS[current], id, seen)
 
-local frame = frame_head(target and 'notification.updated' or 'notification', seq, id, ARGV[6])
+local frame = frame_head(is_update and 'notification.updated' or 'notification', seq, id, ARGV[6])
   .. ',"notification":{"id":"' .. item .. '",' .. ARGV[7] .. ',"read":false}'
   .. frame_tail(unread_total(KEYS[5], KEYS[7], now))
 push_frames(KEYS[1], KEYS[2], epoch, seq, id, marks, { frame }, now, tonumber(ARGV[9]), tonumber(ARGV[10]))

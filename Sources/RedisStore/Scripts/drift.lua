@@ -6,8 +6,7 @@
 -- Writes nothing. O(inbox)
 local now, counted = tonumber(ARGV[1]), 0
 for _, record in ipairs(call('LRANGE', KEYS[1], 0, -1)) do
-  local number, over, _, id = parse_item(record)
-  local entry = call('HGET', KEYS[2], id)
-  if entry and parse_unread(entry) == number and not is_over(over, now) then counted = counted + 1 end
+  local number, over = parse_item(record)
+  if not is_over(over, now) then counted = counted + call('HEXISTS', KEYS[2], number) end
 end
 return counted - unread_total(KEYS[2], KEYS[3], now)

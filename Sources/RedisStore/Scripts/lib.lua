@@ -92,16 +92,16 @@ end
 
 -- ---- inboxes ----
 
--- An entry of the unread hash: number, when it is over (nil: never), category, collapse key ('' when none).
+-- An entry of the unread hash: when the item is over (nil: never), category, collapse key ('' when none).
 local function parse_unread(entry)
-  local number, over, category, collapse = match(entry, '^(%d+)\31(%d*)\31([^\31]*)\31(.*)$')
-  return tonumber(number), tonumber(over), category, collapse
+  local over, category, collapse = match(entry, '^(%d*)\31([^\31]*)\31(.*)$')
+  return tonumber(over), category, collapse
 end
 
 -- A record of the inbox list: number, when it is over (nil: never), category, id, rest of the JSON.
 local function parse_item(record)
   local number, over, category, id, rest = match(record, '^(%d+)\31(%d*)\31([^\31]*)\31([^\31]*)\31(.*)$')
-  return tonumber(number), tonumber(over), category, id, rest
+  return number, tonumber(over), category, id, rest
 end
 
 local function is_over(over, now) return over ~= nil and over <= now end
@@ -110,26 +110,21 @@ local function is_over(over, now) return over ~= nil and over <= now end
 local function unread_total(unread, expiries, now)
   local total = call('HLEN', unread)
   if total == 0 then return 0 end
-  for _, member in ipairs(call('ZRANGEBYSCORE', expiries, '-inf', str(now))) do
-    local number, id = match(member, '^(%d+)\31(.*)$')
-    local entry = call('HGET', unread, id)
-    if entry and parse_unread(entry) == tonumber(number) then total = total - 1 end
+  for _, number in ipairs(call('ZRANGEBYSCORE', expiries, '-inf', str(now))) do
+    total = total - call('HEXISTS', unread, number)
   end
   return total
 end
 
--- Unread items by category, as a flat list behind the total.
+-- What is unread: the total, how many categories, and the count of each.
 local function append_counts(answer, unread, now)
   local total, by_category, order = 0, {}, {}
   for _, entry in ipairs(call('HVALS', unread)) do
-    local _, over, category = parse_unread(entry)
+    local over, category = parse_unread(entry)
     if not is_over(over, now) then
       total = total + 1
-      if not by_category[category] then
-        by_category[category] = 0
-        order[#order + 1] = category
-      end
-      by_category[category] = by_category[category] + 1
+      if not by_category[category] then order[#order + 1] = category end
+      by_category[category] = (by_category[category] or 0) + 1
     end
   end
   answer[#answer + 1] = total
@@ -152,25 +147,30 @@ end
 
 -- Index and record of the item with that number; nil when it is not there.
 local function find_item(inbox, number)
-  local index = lower_bound(inbox, number)
+  local index = lower_bound(inbox, tonumber(number))
   local record = call('LINDEX', inbox, index)
-  if record and tonumber(match(record, '^%d+')) == number then return index, record end
+  if record and match(record, '^%d+') == number then return index, record end
 end
 
--- Takes an item out of what is unread, with its collapse key; only if the entry is of that number.
-local function forget_unread(unread, collapses, id, number)
-  local entry = call('HGET', unread, id)
+-- Takes an item out of what is unread, with its collapse key.
+local function forget_unread(unread, collapses, number)
+  local entry = call('HGET', unread, number)
   if not entry then return end
-  local entry_number, _, _, collapse = parse_unread(entry)
-  if entry_number ~= number then return end
-  call('HDEL', unread, id)
-  if collapse ~= '' and call('HGET', collapses, collapse) == id then call('HDEL', collapses, collapse) end
+  local _, _, collapse = parse_unread(entry)
+  call('HDEL', unread, number)
+  if collapse ~= '' and call('HGET', collapses, collapse) == number then call('HDEL', collapses, collapse) end
 end
 
--- Takes a record out of the middle of the list.
-local function remove_at(inbox, index)
-  call('LSET', inbox, index, SEP)
-  call('LREM', inbox, 1, SEP)
+-- Takes an item out of everything, wherever it stands in the list.
+local function remove_item(inbox, unread, collapses, expiries, index, id, number)
+  local at = find_item(inbox, number)
+  if at then
+    call('LSET', inbox, at, SEP)
+    call('LREM', inbox, 1, SEP)
+  end
+  forget_unread(unread, collapses, number)
+  call('ZREM', expiries, number)
+  if call('HGET', index, id) == number then call('HDEL', index, id) end
 end
 
 -- ---- sessions ----

@@ -16,15 +16,14 @@ while last >= 0 and not more do
   for i = #records, 1, -1 do
     local number, over, category, id, rest = parse_item(records[i])
     if not is_over(over, now) and (only == '' or category == only) then
-      local entry = call('HGET', KEYS[2], id)
-      local is_unread = entry and parse_unread(entry) == number
+      local is_unread = call('HEXISTS', KEYS[2], number) == 1
       if is_unread or not unread_only then
         if #items == limit then
           more = true
           break
         end
         items[#items + 1] = '{"id":"' .. id .. '",' .. rest .. ',"read":' .. (is_unread and 'false}' or 'true}')
-        cursor = str(number)
+        cursor = number
       end
     end
   end

@@ -1,0 +1,81 @@
+import ApusTesting
+import Core
+import Logging
+import NIOCore
+import NIOPosix
+import RedisStore
+import Testing
+
+/// A server and a store on it, for one suite or one test.
+struct RedisFixture: Sendable {
+    let server: RedisServer
+    let store: RedisStore
+    let group: MultiThreadedEventLoopGroup
+
+    /// What `.redis()` has started for the suite.
+    @TaskLocal static var current: RedisFixture?
+
+    static func the() throws -> RedisFixture { try #require(current) }
+
+    var contract: StoresUnderTest {
+        StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests)
+    }
+
+    static func start(_ options: RedisServer.Options, loops: Int = 2) async throws -> RedisFixture {
+        let server = try await RedisServer.start(options)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        do {
+            var configuration = try RedisConfiguration(url: server.url())
+            if options.tls { configuration.authorityFile = server.authorityFile }
+            let store = try RedisStore(
+                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet)
+            try await store.connect()
+            return RedisFixture(server: server, store: store, group: group)
+        } catch {
+            server.stop()
+            try await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    func stop() async throws {
+        await store.close()
+        server.stop()
+        try await group.shutdownGracefully()
+    }
+
+    /// Runs a test on a server of its own, that it may hurt.
+    static func with<Value>(
+        _ options: RedisServer.Options = .init(), loops: Int = 2, _ body: (RedisFixture) async throws -> Value
+    ) async throws -> Value {
+        let fixture = try await start(options, loops: loops)
+        do {
+            let value = try await body(fixture)
+            try await fixture.stop()
+            return value
+        } catch {
+            try await fixture.stop()
+            throw error
+        }
+    }
+}
+
+/// A logger that says nothing.
+let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+/// Gives a suite one server for all its tests, as `RedisFixture.current`.
+struct RedisTrait: SuiteTrait, TestScoping {
+    let options: RedisServer.Options
+
+    func provideScope(
+        for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+    ) async throws {
+        try await RedisFixture.with(options) { fixture in
+            try await RedisFixture.$current.withValue(fixture) { try await function() }
+        }
+    }
+}
+
+extension Trait where Self == RedisTrait {
+    static func redis(_ options: RedisServer.Options = .init()) -> RedisTrait { RedisTrait(options: options) }
+}

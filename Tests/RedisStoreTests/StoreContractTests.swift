@@ -1,0 +1,40 @@
+import ApusTesting
+import Testing
+
+@Suite("The stores on Redis keep the ports' promises", .redis())
+struct StoreContractTests {
+    @Test("A timeline", arguments: TimelineStoreContract.cases)
+    func timeline(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+
+    @Test("An inbox", arguments: InboxStoreContract.cases)
+    func inbox(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+
+    @Test("The session directory", arguments: PresenceStoreContract.cases)
+    func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+}
+
+/// A single Redis runs a script whatever its keys; a Cluster refuses keys of different slots (CROSSSLOT), and scripts
+/// that touch keys which they did not declare. This server has all slots itself, so no other difference shows.
+@Suite("The scripts fit a Redis Cluster", .redis(.init(cluster: true)))
+struct ClusterSlotTests {
+    @Test("Timelines", arguments: TimelineStoreContract.cases)
+    func timeline(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+
+    @Test("Inboxes", arguments: InboxStoreContract.cases)
+    func inbox(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+
+    @Test("The session directory", arguments: PresenceStoreContract.cases)
+    func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().contract)
+    }
+}
