@@ -129,7 +129,8 @@ let package = Package(
             ["Core", "Timelines", "Notifications", "Presence", "Bus", "Embedded", "ApusTesting", .grdb]),
         tests(
             "RedisStoreTests",
-            ["Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix]),
+            ["Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix, .logging,
+             .metrics]),
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", .nioCore, .nioPosix, .nioSSL, .jwt]),

@@ -50,7 +50,7 @@ struct ServerInfo {
     /// - Returns: Warnings.
     func judge() throws(RedisStartError) -> [String] {
         let version = fields["redis_version"] ?? "unknown"
-        let numbers = version.split(separator: ".").compactMap { Int($0) }
+        let numbers = version.split(separator: ".").compactMap { Int($0.prefix(while: \.isWholeNumber)) }
         guard numbers.count >= 2, (numbers[0], numbers[1]) >= (6, 2) else {
             throw Self.unsuitable("Redis \(version) is too old", "use Redis 6.2 or newer")
         }

@@ -1,5 +1,6 @@
 import Core
 import Logging
+import Metrics
 import NIOCore
 import Notifications
 import Presence
@@ -22,10 +23,11 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     /// - Throws: When the file with the certificate authorities cannot be used.
     public init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
-        logger: Logger, clock: any TimeSource = SystemTime()
+        logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
         pool = try RedisPool(
-            configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger)
+            configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
+            metrics: RedisMetrics(metrics))
         self.configuration = configuration
         self.limits = limits
         self.clock = clock

@@ -28,7 +28,7 @@ public final class RedisServer: Sendable {
     public static func start(_ options: Options = Options()) async throws -> RedisServer {
         let server = try RedisServer(options)
         do {
-            if options.tls { try server.makeCertificate() }
+            if options.tls { try await server.makeCertificate() }
             try await server.start()
             if options.cluster { try await server.takeAllSlots() }
         } catch {
@@ -74,7 +74,7 @@ public final class RedisServer: Sendable {
         try server.start()
         try await eventually("redis-server answers") {
             guard server.isRunning else { throw TestFailure("redis-server ended: \(server.output.suffix(2000))") }
-            return (try? command("PING")) == "PONG"
+            return (try? await command("PING")) == "PONG"
         }
     }
 
@@ -88,28 +88,35 @@ public final class RedisServer: Sendable {
 
     /// Runs a command by redis-cli and gives its plain answer. The server must not hang.
     @discardableResult
-    public func command(_ words: String...) throws -> String {
+    public func command(_ words: String...) async throws -> String {
         var arguments = ["redis-cli", "-h", "127.0.0.1", "-p", "\(port)"]
         if let password = options.password { arguments += ["--no-auth-warning", "-a", password] }
         if options.tls { arguments += ["--tls", "--cacert", authorityFile] }
-        return try Self.run(arguments + words)
+        return try await Self.run(arguments + words)
     }
 
     private func takeAllSlots() async throws {
-        try command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-        try await eventually("the cluster is up") { try command("CLUSTER", "INFO").contains("cluster_state:ok") }
+        try await command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        try await eventually("the cluster is up") { try await command("CLUSTER", "INFO").contains("cluster_state:ok") }
     }
 
-    private func makeCertificate() throws {
+    private func makeCertificate() async throws {
         let file = { self.server.folder.appendingPathComponent($0).path }
-        _ = try Self.run([
+        _ = try await Self.run([
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
             "-keyout", file("key.pem"), "-out", file("cert.pem"),
         ])
     }
 
-    private static func run(_ words: [String]) throws -> String {
+    /// On a thread of its own: waiting for a process on one of the few threads that tasks share would stop all tests.
+    private static func run(_ words: [String]) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(with: Result { try runAndWait(words) }) }
+        }
+    }
+
+    private static func runAndWait(_ words: [String]) throws -> String {
         let (process, output) = (Process(), Pipe())
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = words

@@ -3,11 +3,18 @@ import Synchronization
 
 /// What the connections tell about themselves.
 final class RedisMetrics: Sendable {
-    private let roundTrip = Metrics.Timer(label: "apus_redis_round_trip_seconds")
-    private let outages = Metrics.Counter(label: "apus_redis_outages_total")
-    private let timeouts = Metrics.Counter(label: "apus_redis_timeouts_total")
-    private let inFlight = Metrics.Gauge(label: "apus_redis_in_flight")
+    private let roundTrip: Metrics.Timer
+    private let outages: Metrics.Counter
+    private let timeouts: Metrics.Counter
+    private let inFlight: Metrics.Gauge
     private let total = Atomic<Int>(0)
+
+    init(_ factory: any MetricsFactory) {
+        roundTrip = Metrics.Timer(label: "apus_redis_round_trip_seconds", factory: factory)
+        outages = Metrics.Counter(label: "apus_redis_outages_total", factory: factory)
+        timeouts = Metrics.Counter(label: "apus_redis_timeouts_total", factory: factory)
+        inFlight = Metrics.Gauge(label: "apus_redis_in_flight", factory: factory)
+    }
 
     /// The time from a call to its answer, errors of the server included.
     func answered(afterNanoseconds time: UInt64) { roundTrip.recordNanoseconds(Int64(clamping: time)) }

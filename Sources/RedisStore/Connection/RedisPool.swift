@@ -26,14 +26,14 @@ final class RedisPool: Sendable {
     private let byLoop: [ObjectIdentifier: RedisConnection]
     private let clock: any TimeSource
     private let logger: Logger
-    private let metrics: RedisMetrics
     private let status: Shared<Status>
 
     init(
-        configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, clock: any TimeSource, logger: Logger
+        configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, clock: any TimeSource, logger: Logger,
+        metrics: RedisMetrics
     ) throws(RedisStartError) {
         let tls = try RedisTLS.context(for: configuration)
-        let (status, metrics) = (Shared(Status()), RedisMetrics())
+        let status = Shared(Status())
         let steps = HandshakeStep.all(for: configuration)
         let loops = Array(eventLoopGroup.makeIterator())
         let count = loops.count
@@ -48,7 +48,6 @@ final class RedisPool: Sendable {
         self.configuration = configuration
         self.clock = clock
         self.logger = logger
-        self.metrics = metrics
         self.status = status
     }
 

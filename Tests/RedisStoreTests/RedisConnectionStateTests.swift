@@ -1,0 +1,223 @@
+import Core
+import NIOCore
+import Testing
+
+@testable import RedisStore
+
+/// The connection without sockets: what happened goes in, what to do comes out.
+@Suite("The state of a connection")
+struct RedisConnectionStateTests {
+    private var state = RedisConnectionState(
+        configuration: Self.configuration, steps: [Self.step(.name), Self.step(.role), Self.step(.load(.append))])
+
+    private static let configuration: RedisConfiguration = {
+        var configuration = RedisConfiguration(host: "test")
+        configuration.commandsInFlightMax = 4
+        configuration.bytesInFlightMax = 100
+        configuration.deadlineMilliseconds = 1000
+        return configuration
+    }()
+
+    private static func step(_ kind: HandshakeStep.Kind) -> HandshakeStep {
+        HandshakeStep(kind, RedisArguments("step"))
+    }
+
+    private static let digest = RedisReply.text(Array(repeating: 97, count: 40))
+    private static let ok = RedisReply.text(Array("OK".utf8))
+    private static let master = RedisReply.list([.text(Array("master".utf8)), .integer(0), .list([])])
+    private static let forgotten = RedisReply.error("NOSCRIPT No matching script. Please use EVAL.")
+
+    private static func call(_ name: String, deadline: UInt64 = 5_000) -> RedisCall {
+        RedisCall(bytes: ByteBuffer(string: name), startedAt: 0, deadline: deadline, done: { _ in })
+    }
+
+    /// Submits and says what came of it.
+    private mutating func submit(_ name: String, deadline: UInt64 = 5_000) -> String {
+        switch state.submit(Self.call(name, deadline: deadline)) {
+        case .write(let bytes): "write \(String(buffer: bytes))"
+        case .hold: "hold"
+        case .refuse(let error): "refuse \(error.outcome)"
+        }
+    }
+
+    /// What an answer led to, in words.
+    private mutating func receive(_ reply: RedisReply) -> [String] {
+        let reception = state.received(reply)
+        var said: [String] = []
+        if let (call, result) = reception.answered {
+            switch result {
+            case .success: said.append("\(String(buffer: call.bytes)) ok")
+            case .failure(let error): said.append("\(String(buffer: call.bytes)) \(error.outcome)")
+            }
+        }
+        said += reception.refused.map { "\(String(buffer: $0.call.bytes)) \($0.error.outcome)" }
+        if !reception.write.isEmpty { said.append("write " + reception.write.map { name($0) }.joined(separator: ",")) }
+        switch reception.next {
+        case .goOn: break
+        case .ready: said.append("ready")
+        case .close(let error): said.append("close \(error.kind)")
+        }
+        return said
+    }
+
+    private func name(_ bytes: ByteBuffer) -> String {
+        let text = String(buffer: bytes)
+        return text.hasPrefix("*") ? "step" : text
+    }
+
+    private func names(_ failed: [(call: RedisCall, error: StoreError)]) -> [String] {
+        failed.map { "\(String(buffer: $0.call.bytes)) \($0.error.outcome)" }
+    }
+
+    private mutating func becomeReady() {
+        #expect(state.connected(now: 0).count == 3)
+        #expect(receive(Self.ok).isEmpty)
+        #expect(receive(Self.master).isEmpty)
+        #expect(receive(Self.digest) == ["ready"])
+        #expect(state.isReady)
+    }
+
+    @Test("takes commands only when the handshake is done")
+    mutating func handshake() {
+        #expect(submit("a") == "refuse notStored")
+        _ = state.connected(now: 0)
+        #expect(submit("a") == "refuse notStored")
+        for reply in [Self.ok, Self.master] {
+            #expect(receive(reply).isEmpty)
+            #expect(submit("a") == "refuse notStored")
+        }
+        #expect(receive(Self.digest) == ["ready"])
+        #expect(submit("a") == "write a")
+    }
+
+    @Test("gives answers to those who asked, in their order")
+    mutating func pipelining() {
+        becomeReady()
+        for name in ["a", "b", "c"] { #expect(submit(name) == "write \(name)") }
+        #expect(receive(Self.ok) == ["a ok"])
+        #expect(receive(.error("OOM full")) == ["b notStored"])
+        #expect(submit("d") == "write d")
+        #expect(receive(.null) == ["c ok"])
+        #expect(receive(.error("ERR strange")) == ["d unknown"])
+        #expect(state.callsInFlight == 0)
+    }
+
+    @Test("refuses a replica, a wrong password and what else the handshake shows")
+    mutating func refusals() {
+        let slave = RedisReply.list([.text(Array("slave".utf8))])
+        let cases: [(HandshakeStep.Kind, RedisReply, RedisStartError.Kind?)] = [
+            (.role, slave, .unsuitable), (.role, .error("NOPERM no role"), nil), (.name, .error("ERR what"), nil),
+            (.auth, .error("WRONGPASS invalid"), .refused), (.auth, .error("ERR Client sent AUTH"), .refused),
+            (.auth, .error("LOADING wait"), .unreachable), (.load(.append), .error("NOAUTH required"), .refused),
+            (.load(.append), .error("NOPERM no script"), .refused), (.load(.append), .error("LOADING"), .unreachable),
+            (.load(.append), Self.ok, .unreachable), (.select, .error("ERR DB index is out of range"), .configuration),
+        ]
+        for (kind, reply, expected) in cases {
+            state = RedisConnectionState(configuration: Self.configuration, steps: [Self.step(kind), Self.step(.name)])
+            _ = state.connected(now: 0)
+            let said = receive(reply)
+            #expect(said == (expected.map { ["close \($0)"] } ?? []), "\(kind) \(reply)")
+        }
+    }
+
+    @Test("takes so many commands and bytes in flight, and no more")
+    mutating func bounds() {
+        becomeReady()
+        for name in ["a", "b", "c", "d"] { #expect(submit(name) == "write \(name)") }
+        #expect(submit("e") == "refuse notStored")
+        #expect(receive(Self.ok) == ["a ok"])
+        #expect(submit("e") == "write e")
+        for _ in 0..<4 { _ = receive(Self.ok) }
+        let big = String(repeating: "x", count: 60)
+        #expect(submit(big) == "write \(big)")
+        #expect(submit(big) == "refuse notStored")
+        #expect(submit("small") == "write small")
+        _ = receive(.error("ERR x"))
+        #expect(submit(big) == "write \(big)")
+    }
+
+    @Test("tells those whose command was written that nothing is known, when the connection is lost")
+    mutating func losing() {
+        becomeReady()
+        _ = submit("a")
+        _ = submit("b")
+        #expect(names(state.lost("gone")) == ["a unknown", "b unknown"])
+        #expect(submit("c") == "refuse notStored")
+        #expect(state.lost("again").isEmpty && state.nextDeadline == nil)
+        becomeReady()
+        #expect(submit("d") == "write d")
+        #expect(receive(Self.ok) == ["d ok"])
+    }
+
+    @Test("is overdue when its oldest command is")
+    mutating func deadlines() {
+        _ = state.connected(now: 7)
+        #expect(state.nextDeadline == 1_000_000_007, "the handshake has a deadline too")
+        #expect(!state.isOverdue(now: 1_000_000_006) && state.isOverdue(now: 1_000_000_007))
+        for reply in [Self.ok, Self.master, Self.digest] { _ = receive(reply) }
+        #expect(state.nextDeadline == nil && !state.isOverdue(now: .max))
+        _ = submit("a", deadline: 10)
+        _ = submit("b", deadline: 20)
+        #expect(state.isOverdue(now: 10))
+        _ = receive(Self.ok)
+        #expect(!state.isOverdue(now: 19) && state.isOverdue(now: 20))
+    }
+
+    @Test("loads forgotten scripts and sends again what was not run, before what came later")
+    mutating func reloading() {
+        becomeReady()
+        for name in ["a", "b", "c"] { _ = submit(name) }
+        #expect(receive(Self.forgotten).isEmpty)
+        #expect(submit("d") == "hold")
+        #expect(submit("e") == "refuse notStored", "what is held counts")
+        #expect(receive(Self.ok) == ["b ok"], "another command, which needs no script")
+        #expect(receive(Self.forgotten) == ["write step,a,c,d"])
+        #expect(receive(Self.digest).isEmpty)
+        for name in ["a", "c", "d"] { #expect(receive(Self.ok) == ["\(name) ok"]) }
+        #expect(state.callsInFlight == 0)
+    }
+
+    @Test("does not load for ever: a script that is forgotten twice is refused")
+    mutating func reloadingTwice() {
+        becomeReady()
+        _ = submit("a")
+        #expect(receive(Self.forgotten) == ["write step,a"])
+        _ = receive(Self.digest)
+        #expect(receive(Self.forgotten) == ["a notStored"])
+    }
+
+    @Test("lost while it waits to load: what the server did not run was not stored")
+    mutating func lostWhileReloading() {
+        becomeReady()
+        for name in ["a", "b"] { _ = submit(name) }
+        _ = receive(Self.forgotten)
+        _ = submit("c")
+        #expect(names(state.lost("gone")) == ["b unknown", "a notStored", "c notStored"])
+    }
+
+    @Test("closes when the server has become a replica, after the answers in flight")
+    mutating func readOnly() {
+        becomeReady()
+        for name in ["a", "b"] { _ = submit(name) }
+        #expect(receive(.error("READONLY replica")) == ["a notStored"])
+        #expect(submit("c") == "refuse notStored")
+        #expect(receive(Self.ok) == ["b ok", "close unreachable"])
+    }
+
+    @Test("drains: refuses the new, waits for the answers, closes")
+    mutating func draining() {
+        #expect(state.drain("closed").idle)
+        becomeReady()
+        _ = submit("a")
+        let (refused, idle) = state.drain("closed")
+        #expect(refused.isEmpty && !idle)
+        #expect(submit("b") == "refuse notStored")
+        #expect(receive(Self.ok) == ["a ok", "close unreachable"])
+    }
+
+    @Test("closes when an answer comes that nobody asked for")
+    mutating func outOfStep() {
+        becomeReady()
+        #expect(receive(Self.ok) == ["close unreachable"])
+    }
+}

@@ -1,0 +1,61 @@
+import Testing
+
+@testable import RedisStore
+
+@Suite("A Redis URL")
+struct RedisURLTests {
+    @Test(
+        "gives host, port, login and database",
+        arguments: [
+            ("redis://cache", RedisConfiguration(host: "cache")),
+            ("redis://cache:7000", RedisConfiguration(host: "cache", port: 7000)),
+            ("redis://cache/", RedisConfiguration(host: "cache")),
+            ("redis://cache:7000/3", RedisConfiguration(host: "cache", port: 7000, database: 3)),
+            ("REDISS://cache", RedisConfiguration(host: "cache", tls: true)),
+            ("redis://:secret@cache", RedisConfiguration(host: "cache", password: "secret")),
+            ("redis://apus:s:e@cret@cache:1/2",
+                RedisConfiguration(host: "cache", port: 1, username: "apus", password: "s:e@cret", database: 2)),
+            ("redis://a%70us:p%40ss%2F%25%C3%A9@cache",
+                RedisConfiguration(host: "cache", username: "apus", password: "p@ss/%é")),
+            ("redis://[::1]", RedisConfiguration(host: "::1")),
+            ("redis://:x@[fe80::1]:6380/1", RedisConfiguration(host: "fe80::1", port: 6380, password: "x", database: 1)),
+        ])
+    func reads(_ url: String, _ expected: RedisConfiguration) throws {
+        #expect(try RedisConfiguration(url: url) == expected)
+    }
+
+    @Test(
+        "that is wrong is refused with what is wrong, and the password stays out of it",
+        arguments: [
+            ("", "begin with redis://"), ("cache:6379", "begin with redis://"), ("http://cache", "scheme"),
+            ("redis://", "host"), ("redis://:hunter2@", "host"), ("redis://:hunter2@:6379", "host"),
+            ("redis://:hunter2@cache:", "port"), ("redis://:hunter2@cache:0", "port"),
+            ("redis://:hunter2@cache:65536", "port"), ("redis://:hunter2@cache:+1", "port"),
+            ("redis://:hunter2@cache:hunter2", "port"), ("redis://:hunter2@cache/x", "database"),
+            ("redis://:hunter2@cache/-1", "database"), ("redis://:hunter2@cache/1/2", "database"),
+            ("redis://hunter2@cache", "without a password"), ("redis://hunter2:@cache", "without a password"),
+            ("redis://:hunter2%@cache", "percent-encoded"), ("redis://:hunter2%zz@cache", "percent-encoded"),
+            ("redis://:hunter2%FF@cache", "percent-encoded"), ("redis://:hunter2@a,b", "host"),
+            ("redis://:hunter2@[::1", "brackets"), ("redis://:hunter2@[::1]x", "port"),
+            ("redis://:hunter2@cache?tls=1", "'?'"), ("redis://:hunter2@ca che", "host"),
+            ("redis+sentinel://:hunter2@a,b/name", "fleet release"), ("redis+cluster://:hunter2@a,b", "use redis://"),
+        ])
+    func refuses(_ url: String, _ part: String) {
+        let error = #expect(throws: RedisStartError.self) { try RedisConfiguration(url: url) }
+        #expect(error?.kind == .configuration)
+        let text = error?.description ?? ""
+        #expect(text.contains(part) && text.hasPrefix("APUS_REDIS_URL"), "\(text)")
+        #expect(!text.contains("hunter2"))
+    }
+
+    @Test("is shown without its password, however it is shown")
+    func redacts() throws {
+        let configuration = try RedisConfiguration(url: "rediss://apus:hunter2@[::1]:6380/4")
+        #expect(configuration.description == "rediss://apus:***@[::1]:6380/4")
+        var dumped = ""
+        dump(configuration, to: &dumped)
+        for text in ["\(configuration)", String(reflecting: configuration), dumped, "\([configuration])"] {
+            #expect(!text.contains("hunter2"))
+        }
+    }
+}
