@@ -9,7 +9,7 @@ import Synchronization
 extension NATSBus {
     /// Connects, checks the server, and makes the streams that are absent.
     /// - Throws: `NATSBusError` that names `APUS_NATS_URL` and the fix: at once for what waiting cannot mend, otherwise
-    ///   after `startMilliseconds`.
+    ///   after `startMilliseconds`. `CancellationError` when the task is cancelled. The bus is closed then.
     public func connect() async throws {
         let isFirst = state.withLock { state in
             guard state.phase == .new else { return false }
@@ -29,8 +29,13 @@ extension NATSBus {
                     await close()
                     throw error
                 }
-                attempt += 1
-                try? await Task.sleep(for: min(pause(attempt), deadline - .now))
+            }
+            attempt += 1
+            do {
+                try await Task.sleep(for: min(pause(attempt), deadline - .now))
+            } catch {
+                await close()
+                throw error
             }
         }
         let tasks = [Task { await self.reconnect() }, Task { await self.keepHouse() }]
@@ -106,7 +111,9 @@ extension NATSBus {
     /// Publishing begins on the link of that number; false when it is gone already.
     private func begin(_ number: UInt64) -> Bool {
         let (isCurrent, consumer) = state.withLock { state -> (Bool, PullConsumer?) in
-            guard state.linkNumber == number, let link = state.link, state.phase == .running else { return (false, nil) }
+            guard state.linkNumber == number, let link = state.link, state.phase == .running else {
+                return (false, nil)
+            }
             outbox.use(link)
             state.isReady = true
             tell(.connected)
@@ -164,8 +171,9 @@ extension NATSBus {
         for await _ in lostLinks.stream {
             let lostAt = ContinuousClock.now
             var attempt = 0
+            var reason = ""
             while !isConnected, !Task.isCancelled {
-                do {
+                do throws(NATSBusError) {
                     try await establish(try await Dialler.dial(self))
                     let dropped = outbox.droppedTotal - state.withLock { $0.droppedBefore }
                     logger.notice(
@@ -173,7 +181,10 @@ extension NATSBus {
                         metadata: ["after": "\(ContinuousClock.now - lostAt)", "dropped": "\(dropped)"])
                 } catch {
                     attempt += 1
-                    logger.debug("NATS is still away", metadata: ["attempt": "\(attempt)", "reason": "\(error)"])
+                    // Each new reason once: refused credentials must be seen, but not at every attempt.
+                    let level: Logger.Level = error.message == reason ? .debug : .warning
+                    reason = error.message
+                    logger.log(level: level, "NATS is still away", metadata: ["reason": "\(error)"])
                     try? await Task.sleep(for: pause(attempt))
                 }
             }

@@ -2,9 +2,10 @@ import ApusTesting
 import Bus
 import Core
 import Foundation
-@testable import NATSBus
 import Synchronization
 import Testing
+
+@testable import NATSBus
 
 @Suite("The NATS bus through outages")
 struct NATSOutageTests {
