@@ -129,8 +129,11 @@ extension NATSBus {
 
     /// The link of that number is gone. Called by the library's thread, and when a link fails while it is put to use.
     func linkLost(_ number: UInt64) {
-        let (wasReady, consumer) = state.withLock { state -> (Bool, PullConsumer?) in
-            guard state.linkNumber == number, state.link != nil, state.phase == .running else { return (false, nil) }
+        // The link is let go outside the lock: ending a connection may wait.
+        let (link, wasReady, consumer) = state.withLock { state -> (NATSLink?, Bool, PullConsumer?) in
+            guard state.linkNumber == number, let link = state.link, state.phase == .running else {
+                return (nil, false, nil)
+            }
             state.link = nil
             outbox.use(nil)
             defer { state.isReady = false }
@@ -138,8 +141,9 @@ extension NATSBus {
                 state.droppedBefore = outbox.droppedTotal
                 tell(.disconnected)
             }
-            return (state.isReady, state.consumer)
+            return (link, state.isReady, state.consumer)
         }
+        defer { withExtendedLifetime(link) {} }
         guard wasReady else { return }
         connectedGauge.record(0)
         outages.increment()

@@ -12,7 +12,9 @@ struct NATSTLSTests {
         let certificates = try Certificates()
         defer { certificates.remove() }
         let server = try await NATSServer.started(
-            arguments: ["--tls", "--tlscert", certificates.path("server.pem"), "--tlskey", certificates.path("server.key")])
+            arguments: [
+                "--tls", "--tlscert", certificates.path("server.pem"), "--tlskey", certificates.path("server.key"),
+            ])
         defer { server.stop() }
         let url = "tls://127.0.0.1:\(server.port)"
         let subjects = try Subjects.forTest()
@@ -60,7 +62,10 @@ private struct Certificates {
     init() throws {
         folder = try TestFolder.make("tls")
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        try run(["req", "-x509"] + key + ["-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority"])
+        try run(
+            ["req", "-x509"] + key + [
+                "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority",
+            ])
         try run(["req"] + key + ["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1"])
         try Data("subjectAltName=IP:127.0.0.1\n".utf8).write(to: folder.appendingPathComponent("names"))
         try run([
