@@ -81,7 +81,9 @@ enum Dialler {
             }
             if !attempt.finish(result), case .success(let link) = result { link.close() }
         }
-        let watchdog = Task { await watch(attempt, configuration, servers: configuration.servers.count + discovered.count) }
+        let watchdog = Task {
+            await watch(attempt, configuration, servers: configuration.servers.count + discovered.count)
+        }
         defer { watchdog.cancel() }
         let link = try await attempt.wait().get()
         bus.noteDiscovered(link.discoveredServers())

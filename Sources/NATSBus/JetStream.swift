@@ -138,7 +138,8 @@ final class JetStream: Sendable {
         }
         // Another node may have made it at the same moment, with another start.
         if let info = try await consumerInfo() { return try check(info, name) }
-        throw NATSBusError(.jetStream, "JetStream did not create consumer \(name): \(answer.error?.text ?? "no answer")")
+        throw NATSBusError(
+            .jetStream, "JetStream did not create consumer \(name): \(answer.error?.text ?? "no answer")")
     }
 
     /// Remembers how far the consumer is. - Returns: Messages that wait to be handed out; nil when it is not there.

@@ -9,7 +9,7 @@ import Synchronization
 extension NATSBus {
     /// Connects, checks the server, and makes the streams that are absent.
     /// - Throws: `NATSBusError` that names `APUS_NATS_URL` and the fix: at once for what waiting cannot mend, otherwise
-    ///   after `startMilliseconds`.
+    ///   after `startMilliseconds`. `CancellationError` when the task is cancelled. The bus is closed then.
     public func connect() async throws {
         let isFirst = state.withLock { state in
             guard state.phase == .new else { return false }
@@ -29,8 +29,13 @@ extension NATSBus {
                     await close()
                     throw error
                 }
-                attempt += 1
-                try? await Task.sleep(for: min(pause(attempt), deadline - .now))
+            }
+            attempt += 1
+            do {
+                try await Task.sleep(for: min(pause(attempt), deadline - .now))
+            } catch {
+                await close()
+                throw error
             }
         }
         let tasks = [Task { await self.reconnect() }, Task { await self.keepHouse() }]
@@ -106,7 +111,9 @@ extension NATSBus {
     /// Publishing begins on the link of that number; false when it is gone already.
     private func begin(_ number: UInt64) -> Bool {
         let (isCurrent, consumer) = state.withLock { state -> (Bool, PullConsumer?) in
-            guard state.linkNumber == number, let link = state.link, state.phase == .running else { return (false, nil) }
+            guard state.linkNumber == number, let link = state.link, state.phase == .running else {
+                return (false, nil)
+            }
             outbox.use(link)
             state.isReady = true
             tell(.connected)
@@ -122,8 +129,11 @@ extension NATSBus {
 
     /// The link of that number is gone. Called by the library's thread, and when a link fails while it is put to use.
     func linkLost(_ number: UInt64) {
-        let (wasReady, consumer) = state.withLock { state -> (Bool, PullConsumer?) in
-            guard state.linkNumber == number, state.link != nil, state.phase == .running else { return (false, nil) }
+        // The link is let go outside the lock: ending a connection may wait.
+        let (link, wasReady, consumer) = state.withLock { state -> (NATSLink?, Bool, PullConsumer?) in
+            guard state.linkNumber == number, let link = state.link, state.phase == .running else {
+                return (nil, false, nil)
+            }
             state.link = nil
             outbox.use(nil)
             defer { state.isReady = false }
@@ -131,8 +141,9 @@ extension NATSBus {
                 state.droppedBefore = outbox.droppedTotal
                 tell(.disconnected)
             }
-            return (state.isReady, state.consumer)
+            return (link, state.isReady, state.consumer)
         }
+        defer { withExtendedLifetime(link) {} }
         guard wasReady else { return }
         connectedGauge.record(0)
         outages.increment()
@@ -164,8 +175,9 @@ extension NATSBus {
         for await _ in lostLinks.stream {
             let lostAt = ContinuousClock.now
             var attempt = 0
+            var reason = ""
             while !isConnected, !Task.isCancelled {
-                do {
+                do throws(NATSBusError) {
                     try await establish(try await Dialler.dial(self))
                     let dropped = outbox.droppedTotal - state.withLock { $0.droppedBefore }
                     logger.notice(
@@ -173,7 +185,10 @@ extension NATSBus {
                         metadata: ["after": "\(ContinuousClock.now - lostAt)", "dropped": "\(dropped)"])
                 } catch {
                     attempt += 1
-                    logger.debug("NATS is still away", metadata: ["attempt": "\(attempt)", "reason": "\(error)"])
+                    // Each new reason once: refused credentials must be seen, but not at every attempt.
+                    let level: Logger.Level = error.message == reason ? .debug : .warning
+                    reason = error.message
+                    logger.log(level: level, "NATS is still away", metadata: ["reason": "\(error)"])
                     try? await Task.sleep(for: pause(attempt))
                 }
             }

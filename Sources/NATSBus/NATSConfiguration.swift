@@ -54,6 +54,8 @@ public struct NATSConfiguration: Sendable {
     /// What may wait for the socket; beyond either, publishing drops and counts (G11: no unbounded queue).
     public var outboxMessagesMax = 65_536
     public var outboxBytesMax = 32 * 1024 * 1024
+    /// Messages of one subscription that may wait for its handler; beyond it the library drops them (`.messagesLost`).
+    public var undeliveredMax = 65_536
     /// Requests and durable publishes that may wait for their answers; the next one fails at once.
     public var requestsMax = 16_384
 

@@ -10,7 +10,7 @@ import Synchronization
 
 /// One connection to one server, from its handshake to its end. It does not reconnect: `NATSBus` makes a new one.
 ///
-/// Why the library's own reconnecting is off (ADR in docs/nats.md): it connects while it holds the lock that publishing
+/// Why the library's own reconnecting is off (docs/nats.md): it connects while it holds the lock that publishing
 /// takes, keeps what is published meanwhile in a buffer that is sent later (and twice the late), gives up for good when
 /// the server refuses the credentials twice or answers any other error, and can spin without end when a server falls
 /// silent in the middle of the handshake. A link of its own for each attempt has none of that.
@@ -113,7 +113,9 @@ final class NATSLink: @unchecked Sendable {
     /// Ends subscriptions at the server, and waits until what it had sent by then went through their handlers. Blocks.
     func drain(_ subscriptions: [Subscription], milliseconds: Int) {
         let ids = subscriptions.map { ObjectIdentifier($0) }
-        let handles = registered.withLock { registered in ids.compactMap { registered.handles[$0].map(SendableHandle.init) } }
+        let handles = registered.withLock { registered in
+            ids.compactMap { registered.handles[$0].map(SendableHandle.init) }
+        }
         let draining = handles.filter { natsSubscription_DrainTimeout($0.handle, Int64(milliseconds)) == NATS_OK }
         for subscription in draining {
             natsSubscription_WaitForDrainCompletion(subscription.handle, Int64(milliseconds))
@@ -183,7 +185,8 @@ final class NATSLink: @unchecked Sendable {
         switch status {
         case NATS_CONNECTION_AUTH_FAILED, NATS_NOT_PERMITTED:
             return NATSBusError(
-                .credentials, "NATS refused the credentials of \(setting) (\(why)): correct its user, password or token")
+                .credentials, "NATS refused the credentials of \(setting) (\(why)): correct its user, password or token"
+            )
         case NATS_SSL_ERROR, NATS_SECURE_CONNECTION_WANTED, NATS_SECURE_CONNECTION_REQUIRED:
             return NATSBusError(
                 .tls, "TLS with \(setting) failed (\(why)): use tls:// when the server has TLS, and set its CA file")

@@ -34,12 +34,15 @@ struct NATSOptions: ~Copyable {
     deinit { natsOptions_Destroy(handle) }
 
     private func setServers(_ configuration: NATSConfiguration, also discovered: [String]) throws(NATSBusError) {
-        var urls = configuration.servers.map(\.url)
+        // Nodes spread over the configured servers. The discovered ones come last: their addresses may be such that only
+        // the cluster's own machines reach them, and each costs its time.
+        var urls = configuration.servers.map(\.url).shuffled()
         for url in discovered where !urls.contains(url) { urls.append(url) }
         var strings = urls.map { UnsafePointer<CChar>(strdup($0)) }
         // SAFETY: made by strdup just now; the library copies the strings before it returns.
         defer { for string in strings { free(UnsafeMutablePointer(mutating: string)) } }
         try check(natsOptions_SetServers(handle, &strings, Int32(strings.count)), configuration.redacted)
+        try check(natsOptions_SetNoRandomize(handle, true), "order of servers")
         try check(natsOptions_SetTimeout(handle, Int64(configuration.connectMilliseconds)), "connectMilliseconds")
         try check(natsOptions_SetName(handle, Self.jsonContent(configuration.node)), "node")
     }
@@ -50,7 +53,8 @@ struct NATSOptions: ~Copyable {
         case .password(let user, let password):
             // The library puts these into the JSON of CONNECT as they are.
             try check(
-                natsOptions_SetUserInfo(handle, Self.jsonContent(user), Self.jsonContent(password)), "user and password")
+                natsOptions_SetUserInfo(handle, Self.jsonContent(user), Self.jsonContent(password)), "user and password"
+            )
         case .token(let token):
             try check(natsOptions_SetToken(handle, Self.jsonContent(token)), "token")
         case .file(let path):
@@ -75,6 +79,7 @@ struct NATSOptions: ~Copyable {
         try check(natsOptions_SetPingInterval(handle, Int64(configuration.pingMilliseconds)), "pingMilliseconds")
         try check(natsOptions_SetMaxPingsOut(handle, Int32(configuration.pingsOutMax)), "pingsOutMax")
         try check(natsOptions_SetWriteDeadline(handle, Int64(configuration.writeMilliseconds)), "writeMilliseconds")
+        try check(natsOptions_SetMaxPendingMsgs(handle, Int32(configuration.undeliveredMax)), "undeliveredMax")
         // Each write goes out at once: the alternative is a thread that waits a millisecond before each flush.
         try check(natsOptions_SetSendAsap(handle, true), "send at once")
         try check(natsOptions_UseGlobalMessageDelivery(handle, true), "delivery threads")

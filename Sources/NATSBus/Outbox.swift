@@ -84,24 +84,21 @@ final class Outbox: Sendable {
         }
     }
 
+    /// Writes what waits now, and then lets `flush` have its turn before the rest.
     private func write() {
-        while let (items, link) = next() {
-            for item in items { write(item, to: link) }
-        }
-    }
-
-    private func next() -> ([Item], NATSLink?)? {
-        state.withLock { state in
-            guard !state.waiting.isEmpty else {
-                state.isWriting = false
-                return nil
-            }
+        let (items, link) = state.withLock { state in
             defer {
                 state.waiting = []
                 state.bytes = 0
             }
             return (state.waiting, state.link)
         }
+        for item in items { write(item, to: link) }
+        let isMore = state.withLock { state in
+            state.isWriting = !state.waiting.isEmpty
+            return state.isWriting
+        }
+        if isMore { queue.async { self.write() } }
     }
 
     private func write(_ item: Item, to link: NATSLink?) {

@@ -60,7 +60,9 @@ final class Requests: Sendable {
 
     /// An answer came; one that nobody waits for any more is dropped.
     func answer(_ message: BusMessage) {
-        guard let token = UInt64(message.subject.dropFirst(inbox.utf8.count + 1)), let waiting = take(token) else { return }
+        guard let token = UInt64(message.subject.dropFirst(inbox.utf8.count + 1)), let waiting = take(token) else {
+            return
+        }
         guard message.payload.isEmpty, message.replyTo == nil, message.header("Status") == "503" else {
             return waiting.done(.success(message))
         }

@@ -2,9 +2,10 @@ import ApusTesting
 import Bus
 import Core
 import Foundation
-@testable import NATSBus
 import Synchronization
 import Testing
+
+@testable import NATSBus
 
 @Suite("The NATS bus through outages")
 struct NATSOutageTests {
@@ -168,6 +169,20 @@ struct NATSOutageTests {
         node.bus.publish(BusMessage(subject: subjects.liveAll, payload: Array("new".utf8)))
         try await eventually("only the new one comes") { got.all == ["new"] }
         await node.bus.close()
+    }
+
+    @Test("Closing ends in good time although the server stands still")
+    func closeStuck() async throws {
+        let server = try await NATSServer.started()
+        defer { server.stop() }
+        let node = try await Node.connected(server.url, subjects: .forTest())
+        for name in ["a", "b", "c", "d"] { try await node.bus.subscribe("x.\(name)", queue: nil) { _ in } }
+        try await node.bus.consume(inFlightMax: 8) { $0.settle(.done) }
+        server.signal(SIGSTOP)
+        node.bus.publish(BusMessage(subject: "x.a", payload: [1]))
+        let start = ContinuousClock.now
+        await node.bus.close()
+        #expect(ContinuousClock.now - start < .seconds(10))
     }
 
     @Test("A server that stands still for 12 s makes no caller wait, is noticed, and is used again")

@@ -1,5 +1,6 @@
-@testable import NATSBus
 import Testing
+
+@testable import NATSBus
 
 @Suite("The parts of the NATS bus that need no server")
 struct NATSPiecesTests {
@@ -14,10 +15,12 @@ struct NATSPiecesTests {
         #expect(try NATSConfiguration(urls: "nats://tok@h").credentials == .token("tok"))
     }
 
-    @Test("A wrong APUS_NATS_URL is refused without showing its secrets", arguments: [
-        "", ",", "http://h", "nats://", "nats://h:0", "nats://h:x", "nats://me:pw@", "nats://me:pw%zz@h",
-        "nats://me:@h", "nats://me:pw@a,nats://you:pw@b", "nats://h h", "redis://me:pw@h",
-    ])
+    @Test(
+        "A wrong APUS_NATS_URL is refused without showing its secrets",
+        arguments: [
+            "", ",", "http://h", "nats://", "nats://h:0", "nats://h:x", "nats://me:pw@", "nats://me:pw%zz@h",
+            "nats://me:@h", "nats://me:pw@a,nats://you:pw@b", "nats://h h", "redis://me:pw@h",
+        ])
     func badURLs(_ urls: String) throws {
         let error = try #require(throws: NATSBusError.self) { _ = try NATSConfiguration(urls: urls) }
         #expect(error.kind == .configuration && error.message.hasPrefix("APUS_NATS_URL="))
@@ -33,7 +36,9 @@ struct NATSPiecesTests {
         #expect(second.stream == "APUS_IN" && second.deliveries == 1 && second.streamSequence == 8)
         let noRandom = try #require(AckSubject("$JS.ACK._.AbC123.APUS_IN.notifier.1.8.9.1700000000000000000.0"))
         #expect(noRandom == second)
-        for bad in ["", "$JS.ACK", "$JS.ACK.s.c.0.1.1.1.1", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.1.1.1", "a.b.c"] {
+        for bad in [
+            "", "$JS.ACK", "$JS.ACK.s.c.0.1.1.1.1", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.1.1.1", "a.b.c",
+        ] {
             #expect(AckSubject(bad) == nil)
         }
     }

@@ -1,6 +1,7 @@
 import ApusTesting
 import Bus
 import Core
+import Foundation
 import NATSBus
 import Testing
 
@@ -82,6 +83,42 @@ struct NATSStartTests {
         let overlap = try await startUpError(try Node(server.url, subjects: second))
         #expect(overlap.kind == .streamConflict && overlap.message.contains(second.inAll))
         await admin.bus.close()
+    }
+
+    @Test("The permissions of docs/nats.md are enough, and what lies outside is refused without ending the connection")
+    func permissions() async throws {
+        let folder = try TestFolder.make("permissions")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("nats.conf")
+        let consumer = "APUS_IN.notifier"
+        let publish = [
+            "apus.>", "$JS.API.INFO", "$JS.API.STREAM.INFO.*", "$JS.API.STREAM.CREATE.*",
+            "$JS.API.CONSUMER.INFO.\(consumer)", "$JS.API.CONSUMER.DURABLE.CREATE.\(consumer)",
+            "$JS.API.CONSUMER.MSG.NEXT.\(consumer)", "$JS.ACK.>", "_INBOX.>",
+        ]
+        let quoted = publish.map { "\"\($0)\"" }.joined(separator: ", ")
+        try Data(
+            """
+            authorization { users = [{ user: apus, password: secret, permissions: {
+                publish: [\(quoted)], subscribe: ["apus.>", "_INBOX.>"] } }] }
+            """.utf8
+        ).write(to: file)
+        let server = try await NATSServer.started(arguments: ["-c", file.path])
+        defer { server.stop() }
+        let subjects = try #require(Subjects(prefix: "apus"))
+        let node = try await Node.connected("nats://apus:secret@127.0.0.1:\(server.port)", subjects: subjects)
+        let got = Texts()
+        try await node.bus.consume(inFlightMax: 8) { message in
+            got.add("\(message.message.text) \(message.deliveries)")
+            message.settle(message.deliveries == 1 ? .retry(afterMilliseconds: 10) : .done)
+        }
+        try await node.store("x")
+        try await eventually("it came, and again") { got.all == ["x 1", "x 2"] }
+        node.bus.publish(BusMessage(subject: "elsewhere", payload: []))
+        try await node.bus.subscribe("elsewhere", queue: nil) { _ in }
+        try await node.store("y")
+        #expect(node.events == [.connected])
+        await node.bus.close()
     }
 
     @Test("The streams are made as they should be, and found again by the next node")

@@ -1,13 +1,16 @@
 import ApusTesting
 import Bus
 import Core
-@testable import NATSBus
+import Dispatch
 import Synchronization
 import Testing
 
+@testable import NATSBus
+
 @Suite("Traffic on the NATS bus", .natsServer)
 struct NATSTrafficTests {
-    private func node(_ subjects: Subjects, _ adjust: (inout NATSConfiguration) -> Void = { _ in }) async throws -> Node {
+    private func node(_ subjects: Subjects, _ adjust: (inout NATSConfiguration) -> Void = { _ in }) async throws -> Node
+    {
         try await Node.connected(try #require(WithNATSServer.current).url, subjects: subjects, adjust)
     }
 
@@ -59,7 +62,9 @@ struct NATSTrafficTests {
         let subjects = try Subjects.forTest()
         let node = try await node(subjects)
         let bus = node.bus
-        let bad = ["", "a b", "a..b", ".a", "a.", "a.*", "a.>", "a\r\nPUB x 0\r\n", String(repeating: "x", count: 2000)]
+        let bad = [
+            "", "a b", "a..b", ".a", "a.", "a.*", "a.>", "a\r\nPUB x 0\r\n", String(repeating: "x", count: 2000),
+        ]
         let before = bus.droppedTotal
         for subject in bad { bus.publish(BusMessage(subject: subject, payload: [])) }
         bus.publish(BusMessage(subject: "a", payload: [], replyTo: "b c"))
@@ -96,6 +101,27 @@ struct NATSTrafficTests {
         #expect(error.outcome == .notStored && error.message.contains("nobody answers on nobody.here"))
         #expect(ContinuousClock.now - start < .seconds(5))
         await node.bus.close()
+    }
+
+    @Test("A handler that is too slow loses messages, and the bus says so")
+    func slowHandler() async throws {
+        let subjects = try Subjects.forTest()
+        let (publisher, slow) = (try await node(subjects), try await node(subjects) { $0.undeliveredMax = 10 })
+        let got = Texts()
+        let gate = DispatchSemaphore(value: 0)
+        try await slow.bus.subscribe(subjects.liveAll, queue: nil) { message in
+            _ = gate.wait(timeout: .now() + 5)
+            got.add(message.text)
+        }
+        for number in 0..<200 {
+            publisher.bus.publish(BusMessage(subject: subjects.liveAll, payload: Array("\(number)".utf8)))
+        }
+        try await eventually("the loss was told") { slow.events.contains(.messagesLost) }
+        for _ in 0..<20 { gate.signal() }
+        try await eventually("what was kept came") { got.count >= 10 }
+        #expect(got.count < 200 && slow.bus.isConnected)
+        await publisher.bus.close()
+        await slow.bus.close()
     }
 
     @Test("Only so many requests wait; the next one fails at once")

@@ -42,11 +42,12 @@ final class SilentServer: Sendable {
     /// Whether every connection was ended by its other side, and there was one.
     var wasLeft: Bool {
         accepted.withLock { descriptors in
-            !descriptors.isEmpty && descriptors.allSatisfy { descriptor in
-                var buffer = [UInt8](repeating: 0, count: 4096)
-                let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-                return count == 0 || (count < 0 && errno == ECONNRESET)
-            }
+            !descriptors.isEmpty
+                && descriptors.allSatisfy { descriptor in
+                    var buffer = [UInt8](repeating: 0, count: 4096)
+                    let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+                    return count == 0 || (count < 0 && errno == ECONNRESET)
+                }
         }
     }
 
