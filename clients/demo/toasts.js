@@ -1,0 +1,33 @@
+// @ts-check
+// Small cards for what has just happened.
+
+import { $, avatar, el, icon, line, sayings } from '/look.js';
+
+const shownMax = 3;
+const shownMs = 6000;
+
+/** @param {any} content of a notification that arrived just now */
+export function toastNotification(content) {
+  const { name, text } = sayings(content);
+  push(el('div', { class: 'toast', dataset: { testid: 'toast' } }, avatar(name, String(content.type)),
+    el('div', {}, line(content), text && el('div', { class: 'text' }, text))));
+}
+
+/** @param {string} text */
+export function toastProblem(text) {
+  push(el('div', { class: 'toast plain bad', role: 'alert', dataset: { testid: 'problem' } }, el('div', {}, text)));
+}
+
+/** @param {any} toast */
+function push(toast) {
+  /** @type {any} */ let timer;
+  const leave = () => { timer = setTimeout(() => toast.remove(), shownMs); };
+  const close = el('button', { class: 'dismiss', type: 'button', 'aria-label': 'Dismiss' }, icon('close'));
+  close.addEventListener('click', () => toast.remove());
+  for (const name of ['mouseenter', 'focusin']) toast.addEventListener(name, () => clearTimeout(timer));
+  for (const name of ['mouseleave', 'focusout']) toast.addEventListener(name, leave);
+  toast.append(close);
+  $('toasts').append(toast);
+  while ($('toasts').children.length > shownMax) $('toasts').firstChild.remove();
+  leave();
+}
