@@ -30,6 +30,9 @@ extension Target.Dependency {
     static let signals = product(name: "UnixSignals", package: "swift-service-lifecycle")
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let jwt = product(name: "JWTKit", package: "jwt-kit")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
+    static let system = product(name: "SystemPackage", package: "swift-system")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let httpClient = product(name: "AsyncHTTPClient", package: "async-http-client")
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
@@ -59,6 +62,7 @@ let package = Package(
             url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
             traits: ["JSON", "YAML", "CommandLineArguments"]),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-system.git", from: "1.8.0"),
     ],
     targets: [
         // Values, limits, errors. Standard library only.
@@ -79,7 +83,8 @@ let package = Package(
             "Gateway",
             [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus",
-                .nioCore, .nioPosix, .nioSSL, .logging, .metrics, .lifecycle, .signals, .hummingbird, .jwt, .httpClient, .crypto,
+                .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt, .httpClient,
+                .crypto,
             ]),
 
         // Adapters.
@@ -95,12 +100,18 @@ let package = Package(
         target("NATSBus", ["Core", "Bus", "CNats", .logging, .metrics]),
         target("Embedded", ["Core", "Timelines", "Notifications", "Presence", "Bus", .grdb, .logging, .metrics]),
 
+        // The JavaScript client and the demo page, as bytes in the executable.
+        .target(
+            name: "DemoSite", path: "clients",
+            exclude: ["demo/test", "demo/browser", "js/test"], sources: ["DemoSite.swift"],
+            resources: [.embedInCode("js/apus.js"), .embedInCode("demo")], swiftSettings: strict),
+
         // Executables: the only places that name concrete adapters.
         .executableTarget(
             name: "apus",
             dependencies: [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
-                "Embedded", .configuration, .arguments, .logging, .metrics, .signals, .nioCore, .nioPosix,
+                "Embedded", "DemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore, .nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -113,7 +124,7 @@ let package = Package(
             "ApusTesting",
             [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway",
-                .nioCore, .nioPosix, .nioSSL, .jwt,
+                .nioCore, .nioPosix, .nioSSL, .jwt, .crypto, .cryptoExtras,
             ]),
         tests("CoreTests", ["Core", "ApusTesting"]),
         tests("WireTests", ["Core", "Wire", "ApusTesting", .nioCore]),

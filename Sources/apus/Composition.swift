@@ -1,5 +1,6 @@
 import Bus
 import Core
+import DemoSite
 import Embedded
 import Foundation
 import Gateway
@@ -53,7 +54,7 @@ struct Composition {
         try await start(verifier)
         let node = try Node(
             configuration, incarnation: incarnation, ports: adapters.ports, verifier: verifier, group: group,
-            files: DemoSite.files(for: configuration), metrics: { [metrics] in metrics.render() }, logger: logger)
+            files: files, metrics: { [metrics] in metrics.render() }, logger: logger)
         relay.set(node)
         try await node.start()
         announce(node)
@@ -61,6 +62,12 @@ struct Composition {
         await watch.stopped()
         await node.drain()
         await adapters.close()
+    }
+
+    /// The demo page, with `--dev` only.
+    private var files: [String: SiteFile] {
+        guard configuration.dev != nil else { return [:] }
+        return DemoSite.files.mapValues { SiteFile(contentType: $0.contentType, bytes: $0.bytes) }
     }
 
     // MARK: Adapters
@@ -135,16 +142,9 @@ struct Composition {
         return subjects
     }
 
-    /// Reads the key set; a server that is slow to come up is given the same time as the others.
     private func start(_ verifier: TokenVerifier) async throws {
-        let deadline = ContinuousClock.now + .seconds(Self.startSeconds)
-        while true {
-            do { return try await verifier.start() } catch {
-                guard ContinuousClock.now < deadline else {
-                    throw UnreachableError("APUS_AUTH_JWKS: \(error.message); check the URL and that it answers from here")
-                }
-                try await Task.sleep(for: .milliseconds(500))
-            }
+        do { try await verifier.start(withinSeconds: Self.startSeconds) } catch {
+            throw UnreachableError("APUS_AUTH_JWKS: \(error.message); check the URL and that it answers from here")
         }
     }
 

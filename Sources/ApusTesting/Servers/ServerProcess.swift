@@ -33,10 +33,10 @@ public final class ServerProcess: @unchecked Sendable {
     /// Starts it (again), appending to the same log.
     public func start() throws {
         if !FileManager.default.fileExists(atPath: logFile.path) {
-            FileManager.default.createFile(atPath: logFile.path, contents: nil)
+            _ = FileManager.default.createFile(atPath: logFile.path, contents: nil)
         }
         let log = try FileHandle(forWritingTo: logFile)
-        try log.seekToEnd()
+        _ = try log.seekToEnd()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try Self.find(executable))
         process.arguments = arguments

@@ -282,7 +282,9 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
 
     private func answerClose(_ code: UInt16?, _ context: ChannelHandlerContext) {
         state = .closing
-        context.writeAndFlush(wrapOutboundOut(FrameEncoder.closeEcho(code))).whenComplete { [self] _ in abort() }
+        context.writeAndFlush(wrapOutboundOut(FrameEncoder.closeEcho(code)), promise: nil)
+        // The server is the first to close its socket (RFC 6455 §7.1.1); what was flushed still leaves.
+        abort()
     }
 
     /// After our close frame only the peer's is waited for (RFC 6455 §7.1.1).
