@@ -26,7 +26,7 @@ for i = 9, 10 do
   end
 end
 
-local epoch, seq, previous, marks = read_head(KEYS[1])
+local epoch, seq, previous, marks, newest = read_head(KEYS[1])
 if epoch == '' then epoch = ARGV[8] end
 seq = seq + 1
 
@@ -41,7 +41,8 @@ if collapse ~= '' then
 end
 local is_update = item ~= nil
 if not is_update then
-  number, item = str(tonumber(call('HGET', KEYS[1], 'n') or 0) + 1), id
+  number, item = str(tonumber(newest) + 1), id
+  newest = number
 end
 
 -- From here on it is written, beginning with what Redis refuses when it is out of memory.
@@ -58,7 +59,6 @@ if is_update then
   if old_over and not over then call('ZREM', KEYS[7], number) end
 else
   local length = call('RPUSH', KEYS[4], record)
-  call('HSET', KEYS[1], 'n', number)
   call('HSET', KEYS[8], item, number)
   if collapse ~= '' then call('HSET', KEYS[6], collapse, number) end
   for _ = 1, length - tonumber(ARGV[11]) do
@@ -85,5 +85,6 @@ call('HSET', KEYS[current], id, seen)
 local frame = frame_head(is_update and 'notification.updated' or 'notification', seq, id, ARGV[6])
   .. ',"notification":{"id":"' .. item .. '",' .. ARGV[7] .. ',"read":false}'
   .. frame_tail(unread_total(KEYS[5], KEYS[7], now))
-push_frames(KEYS[1], KEYS[2], epoch, seq, id, marks, { frame }, now, tonumber(ARGV[9]), tonumber(ARGV[10]))
+push_frames(
+  KEYS[1], KEYS[2], epoch, seq, id, marks, newest, { frame }, now, tonumber(ARGV[9]), tonumber(ARGV[10]))
 return append_sessions({ str(seq), item, previous, frame }, KEYS[3])

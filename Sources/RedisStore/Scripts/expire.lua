@@ -8,7 +8,7 @@
 -- O(items × log inbox)
 local now = tonumber(ARGV[1])
 local gone = call('ZRANGEBYSCORE', KEYS[7], '-inf', ARGV[1], 'LIMIT', 0, ARGV[6])
-local epoch, seq, previous, marks = read_head(KEYS[1])
+local epoch, seq, previous, marks, newest = read_head(KEYS[1])
 if epoch == '' then epoch = ARGV[3] end
 
 local left = unread_total(KEYS[5], KEYS[7], now)
@@ -29,7 +29,8 @@ for _, number in ipairs(gone) do
 end
 if #frames > 0 then
   push_frames(
-    KEYS[1], KEYS[2], epoch, seq, events[#events - 1], marks, frames, now, tonumber(ARGV[4]), tonumber(ARGV[5]))
+    KEYS[1], KEYS[2], epoch, seq, events[#events - 1], marks, newest, frames, now, tonumber(ARGV[4]),
+    tonumber(ARGV[5]))
   for _, item in ipairs(items) do
     remove_item(KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], item[1], item[2])
   end

@@ -12,10 +12,10 @@ local function str(number) return string.format('%.0f', number) end
 
 -- ---- timelines ----
 
--- Epoch ('' when there is no timeline), seq, id at seq, age marks.
+-- Epoch ('' when there is no timeline), seq, id at seq, age marks, number of the newest item of the inbox.
 local function read_head(meta)
-  local h = call('HMGET', meta, 'e', 's', 'l', 'a')
-  return h[1] or '', tonumber(h[2] or 0), h[3] or '', h[4] or ''
+  local h = call('HMGET', meta, 'e', 's', 'l', 'a', 'n')
+  return h[1] or '', tonumber(h[2] or 0), h[3] or '', h[4] or '', h[5] or '0'
 end
 
 -- The id in a frame: frames begin with {"ev":"…","seq":N,"id":"…" and ids have no quotes or backslashes.
@@ -55,13 +55,14 @@ local function mark_age(marks, seq, now, span)
 end
 
 -- Appends frames whose last has `seq` and `id`, and trims by number and age; the newest stays whatever its age.
-local function push_frames(meta, timeline, epoch, seq, id, marks, frames, now, cap, span)
+-- `newest` is the number of the newest item.
+local function push_frames(meta, timeline, epoch, seq, id, marks, newest, frames, now, cap, span)
   local length
   for i = 1, #frames do length = call('RPUSH', timeline, frames[i]) end
   local first = seq - #frames + 1
   local keep_from
   marks, keep_from = mark_age(marks, first, now, span)
-  call('HSET', meta, 'e', epoch, 's', str(seq), 'l', id, 'a', marks)
+  call('HSET', meta, 'e', epoch, 's', str(seq), 'l', id, 'a', marks, 'n', newest)
   local oldest = seq - length + 1
   local drop = math.max(length - cap, math.min(keep_from, seq) - oldest)
   if drop > 0 then call('LTRIM', timeline, drop, -1) end

@@ -42,7 +42,7 @@ end
 
 local answer = { '0', '', '' }
 if #marked > 0 then
-  local epoch, seq, previous, marks = read_head(KEYS[1])
+  local epoch, seq, previous, marks, newest = read_head(KEYS[1])
   if epoch == '' then epoch = ARGV[4] end
   seq = seq + 1
   local selection = ',"all":true'
@@ -56,7 +56,8 @@ if #marked > 0 then
   if only ~= '' then selection = selection .. ',"category":"' .. only .. '"' end
   local left = unread_total(KEYS[5], KEYS[7], now) - #marked
   local frame = frame_head('inbox.read', seq, ARGV[2], ARGV[3]) .. selection .. frame_tail(left)
-  push_frames(KEYS[1], KEYS[2], epoch, seq, ARGV[2], marks, { frame }, now, tonumber(ARGV[5]), tonumber(ARGV[6]))
+  push_frames(
+    KEYS[1], KEYS[2], epoch, seq, ARGV[2], marks, newest, { frame }, now, tonumber(ARGV[5]), tonumber(ARGV[6]))
   for i = 1, #marked do forget_unread(KEYS[5], KEYS[6], marked[i][1]) end
   answer = { str(seq), previous, frame }
 end
