@@ -19,8 +19,16 @@ beforeEach(() => {
   asked = [];
 });
 
-const content = (/** @type {string} */ id, category = 'post', read = false) => ({ id, type: `${category}.x`, category, read });
-const arrives = (/** @type {string} */ id, category = 'post') => ({ ev: 'notification', ts: 5, notification: content(id, category) });
+/** @param {string} id */
+function content(id, category = 'post', read = false) {
+  return { id, type: `${category}.x`, category, read };
+}
+
+/** @param {string} id */
+function arrives(id, category = 'post') {
+  return { ev: 'notification', ts: 5, notification: content(id, category) };
+}
+
 const ids = () => view.items.map(({ id }) => id);
 const unread = () => view.items.filter(({ read }) => !read).map(({ id }) => id);
 

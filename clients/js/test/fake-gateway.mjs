@@ -81,7 +81,8 @@ export class FakeGateway {
     const { resume } = frame;
     const welcome = {
       ev: 'welcome', re: frame.id, user: 'alice', session: `s-${this.sockets.length}`, node: 'gw-1',
-      epoch: this.epoch, seq: head, last: this.events[head - 1]?.id, unread: this.unread, ping_ms: 25000, resumed: false,
+      epoch: this.epoch, seq: head, last: this.events[head - 1]?.id, resumed: false, unread: this.unread,
+      ping_ms: 25000,
     };
     if (!resume) return socket.say(welcome);
     const resync = resume.epoch !== this.epoch ? 'epoch_changed' : resume.seq > head ? 'ahead'
