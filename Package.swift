@@ -4,10 +4,10 @@ import PackageDescription
 // The arrows between these targets are the architecture (ARCHITECTURE.md §2); Tests/Tidy holds them.
 
 /// Every target of ours is Swift 6 with complete concurrency checking.
-let strict: [SwiftSetting] = [
-    .swiftLanguageMode(.v6),
-    .enableUpcomingFeature("ExistentialAny"),
-]
+/// In CI a warning is an error.
+let strict: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny")]
+    + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
 
 /// A Swift target with the house settings.
 func target(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {

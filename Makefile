@@ -1,0 +1,46 @@
+# The commands of this project. `make run` and `make test` need nothing but Debian 12 and Swift 6.3: what is missing is
+# installed by scripts/setup.
+
+SWIFT_TEST_FLAGS ?=
+
+.PHONY: help run build test test-swift test-js lint format bench-idle clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+run: ## Build a release and start a development node: page, API key and a curl line are printed
+	@scripts/setup run
+	@echo "building (the first time takes some minutes)"
+	@swift build -c release --product apus
+	@exec .build/release/apus serve --dev
+
+build: ## Build all releases: .build/release/apus, apus-loadtest and apus-echo
+	@scripts/setup run
+	swift build -c release
+
+test: ## Run every test, against real servers on random ports
+	@scripts/setup test
+	swift build --build-tests
+	@$(MAKE) --no-print-directory test-js
+	@$(MAKE) --no-print-directory test-swift
+
+test-js: ## The JavaScript client, and the demo page in a real Chromium (needs a debug build)
+	node --test clients/js/test/ clients/demo/test/
+	APUS_BINARY=.build/debug/apus node --test clients/demo/browser/
+
+test-swift: ## The Swift tests alone
+	swift test --skip-build $(SWIFT_TEST_FLAGS)
+
+lint: ## Check the form of the Swift files
+	swift format lint --strict --recursive Sources Tests loadtest clients Package.swift
+
+format: ## Bring the Swift files into form
+	swift format --in-place --recursive Sources Tests loadtest clients Package.swift
+
+bench-idle: ## Memory per idle session, over 10,000 sessions
+	@scripts/setup run
+	@swift build -c release
+	@.build/release/apus-loadtest idle --sessions 10000
+
+clean: ## Remove what was built
+	rm -rf .build
