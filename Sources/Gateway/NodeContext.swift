@@ -56,9 +56,10 @@ final class NodeContext: Sendable {
         membership = Membership(own: incarnation)
         hub = Hub()
         directory = SessionDirectory(
-            presence: ports.presence, membership: membership, limit: configuration.sessionsPerUser, time: time)
+            presence: ports.presence, limit: configuration.sessionsPerUser, time: time)
         router = EventRouter(
-            own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership, time: time)
+            own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership,
+            directory: directory, time: time)
         site = Site(
             files: files, readiness: readiness, development: configuration.dev.map { Site.Development($0, configuration) },
             time: time)

@@ -20,7 +20,7 @@ struct Backend: Sendable {
     /// `{"states":{"100058":{"state":"online","since":…,"sessions":2}}}`
     func presence(of users: [UserID]) async throws(ApusError) -> [UInt8] {
         let found = try await ask { node.presence.lookup(users, $0) }
-        let alive = node.membership.aliveSet
+        let alive = node.membership.alive
         return JSONWriter.object { writer in
             writer.member(
                 "states",
@@ -74,7 +74,7 @@ struct Backend: Sendable {
         // The order goes to all nodes, whatever the directory says: it must work while the store is away.
         node.router.broadcast([.disconnect(user: user, session: nil, code: UInt16(code), reason: text)])
         let known = try? await answer { node.presence.lookup([user], $0) }
-        let alive = node.membership.aliveSet
+        let alive = node.membership.alive
         let count = known?.first?.sessions.count { alive.contains($0.holder) } ?? 0
         return JSONWriter.object {
             $0.member("user", user.text)

@@ -17,6 +17,7 @@ final class EventRouter: Sendable {
     private let subjects: Subjects
     private let hub: Hub
     private let membership: Membership
+    private let directory: SessionDirectory
     private let time: any TimeSource
     private let links = Mutex<[Incarnation: NodeLink]>([:])
     private let uncertain = Mutex<Set<UserID>>([])
@@ -24,13 +25,15 @@ final class EventRouter: Sendable {
     private let loops = Mutex<(any EventLoopGroup)?>(nil)
 
     init(
-        own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, membership: Membership, time: any TimeSource
+        own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, membership: Membership,
+        directory: SessionDirectory, time: any TimeSource
     ) {
         self.own = own
         self.bus = bus
         self.subjects = subjects
         self.hub = hub
         self.membership = membership
+        self.directory = directory
         self.time = time
     }
 
@@ -38,7 +41,7 @@ final class EventRouter: Sendable {
 
     // MARK: Durable events
 
-    /// Sends events to the holders of the user's sessions. - Returns: how many sessions on living nodes there are.
+    /// Sends events to the holders of the user's sessions. - Returns: how many sessions there are on nodes that are not dead.
     @discardableResult
     func route(
         _ entries: [AppendedEntry], of user: UserID, to routes: [AppendOutcome.Route], acceptedMicroseconds: Int64 = 0
@@ -49,22 +52,30 @@ final class EventRouter: Sendable {
                 id: Fingerprint.of(entry.id.utf8), acceptedMicroseconds: acceptedMicroseconds,
                 frame: FrameEncoder.text(entry.frame))
         }
-        return send(deliveries, to: routes)
+        return send(deliveries, of: user, to: routes)
     }
 
     /// Tells the holders where the head is, when the event itself is not at hand: they read what they miss.
     @discardableResult
     func routeHead(_ seq: Int64, of user: UserID, to routes: [AppendOutcome.Route]) -> Int {
-        send([.head(user: user, epoch: nil, seq: seq, id: 0)], to: routes)
+        send([.head(user: user, epoch: nil, seq: seq, id: 0)], of: user, to: routes)
     }
 
-    private func send(_ deliveries: [Delivery], to routes: [AppendOutcome.Route]) -> Int {
-        let alive = membership.aliveSet
-        let living = routes.filter { alive.contains($0.holder) }
-        for holder in Set(living.map(\.holder)) {
+    private func send(_ deliveries: [Delivery], of user: UserID, to routes: [AppendOutcome.Route]) -> Int {
+        var holders = Set<Incarnation>()
+        var sessions = 0
+        for route in routes {
+            guard membership.standing(of: route.holder) != .dead else {
+                if let session = SessionID(route.session) { directory.prune(session, of: user) }
+                continue
+            }
+            sessions += 1
+            holders.insert(route.holder)
+        }
+        for holder in holders {
             if holder == own { hub.deliver(deliveries) } else { link(holder).add(deliveries) }
         }
-        return living.count
+        return sessions
     }
 
     // MARK: Unknown outcomes
@@ -97,7 +108,7 @@ final class EventRouter: Sendable {
     /// Live events and orders that concern every node; not numbered, may be lost.
     func broadcast(_ deliveries: [Delivery]) {
         hub.deliver(deliveries)
-        let message = NodeMessage(sender: own, number: 0, deliveries: deliveries)
+        let message = NodeMessage(sender: own, link: 0, number: 0, deliveries: deliveries)
         bus.publish(BusMessage(subject: subjects.nodesAll, payload: message.encoded()))
     }
 
@@ -118,15 +129,16 @@ final class EventRouter: Sendable {
         }
     }
 
-    /// Repeats the last number to every node that was sent something, so that a lost last message is noticed.
+    /// Repeats the last number to every node that was sent something, so that a lost last message is noticed; and tells
+    /// all nodes that this one is there.
     func heartbeat() {
-        let alive = membership.aliveSet
-        let links = links.withLock { links in
-            links = links.filter { alive.contains($0.key) }
-            return Array(links.values)
-        }
-        for link in links { link.heartbeat() }
+        for link in links.withLock({ Array($0.values) }) { link.heartbeat() }
+        let presence = NodeMessage(sender: own, link: 0, number: 0, isHeartbeat: true, deliveries: [])
+        bus.publish(BusMessage(subject: subjects.nodesAll, payload: presence.encoded()))
     }
+
+    /// Ends the links to nodes that are gone.
+    func forget(_ gone: Set<Incarnation>) { links.withLock { links in for node in gone { links[node] = nil } } }
 }
 
 /// What this node sends to one other: numbered, and gathered while the loop is busy.
@@ -141,6 +153,8 @@ final class NodeLink: Sendable {
     /// NATS refuses messages over 1 MiB by default.
     private static let messageBytesMax = 256 * 1024
 
+    /// Tells this numbering from one that began anew, after a node was taken for dead.
+    private let id = UInt32.random(in: 1 ... .max)
     private let own: Incarnation
     private let subject: String
     private let bus: any Bus
@@ -171,7 +185,7 @@ final class NodeLink: Sendable {
             state.isScheduled = false
             guard !state.waiting.isEmpty else { return }
             state.number += 1
-            let message = NodeMessage(sender: own, number: state.number, deliveries: state.waiting)
+            let message = NodeMessage(sender: own, link: id, number: state.number, deliveries: state.waiting)
             state.waiting = []
             state.waitingBytes = 0
             bus.publish(BusMessage(subject: subject, payload: message.encoded()))
@@ -181,7 +195,7 @@ final class NodeLink: Sendable {
     func heartbeat() {
         state.withLock { state in
             guard state.number > 0 else { return }
-            let message = NodeMessage(sender: own, number: state.number, isHeartbeat: true, deliveries: [])
+            let message = NodeMessage(sender: own, link: id, number: state.number, isHeartbeat: true, deliveries: [])
             bus.publish(BusMessage(subject: subject, payload: message.encoded()))
         }
     }
@@ -189,21 +203,20 @@ final class NodeLink: Sendable {
 
 /// Watches the numbers of what other nodes send here, and says when something is missing.
 struct InboundLinks: Sendable {
-    private var last: [Incarnation: UInt64] = [:]
+    private var last: [Incarnation: (link: UInt32, number: UInt64)] = [:]
 
     enum Finding: Hashable { case next, repeated, hole }
 
-    /// Judges a numbered message or heartbeat. After a hole the count goes on from there.
+    /// Judges a numbered message or heartbeat. After a hole the count goes on from there. A numbering that began anew
+    /// counts as a hole: what ended the old one may have cost its last messages.
     mutating func judge(_ message: NodeMessage) -> Finding {
-        let known = last[message.sender] ?? 0
+        let before = last[message.sender]
+        let isRenewed = before.map { $0.link != message.link } ?? false
+        let known = isRenewed ? 0 : before?.number ?? 0
         let expected = message.isHeartbeat ? known : known + 1
-        if message.number == expected {
-            last[message.sender] = message.number
-            return .next
-        }
-        guard message.number > expected else { return .repeated }
-        last[message.sender] = message.number
-        return .hole
+        guard message.number >= expected else { return .repeated }
+        last[message.sender] = (message.link, message.number)
+        return message.number > expected || isRenewed ? .hole : .next
     }
 
     mutating func forget(_ nodes: Set<Incarnation>) { for node in nodes { last[node] = nil } }

@@ -51,6 +51,7 @@ final class LeaseKeeper: Sendable {
         }
         let gone = node.membership.update(renewal.alive)
         inbound.withLock { $0.forget(gone) }
+        node.router.forget(gone)
         let isFirst = isFirst.withLock { first in
             defer { first = false }
             return first

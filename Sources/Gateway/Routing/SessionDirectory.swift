@@ -13,14 +13,12 @@ final class SessionDirectory: Sendable {
     }
 
     private let presence: any PresenceStore
-    private let membership: Membership
     private let limit: Int
     private let time: any TimeSource
     private let state = Mutex(State())
 
-    init(presence: any PresenceStore, membership: Membership, limit: Int, time: any TimeSource) {
+    init(presence: any PresenceStore, limit: Int, time: any TimeSource) {
         self.presence = presence
-        self.membership = membership
         self.limit = limit
         self.time = time
     }
@@ -28,7 +26,7 @@ final class SessionDirectory: Sendable {
     /// Registers a session; answers with those that it pushed out.
     func register(_ record: SessionRecord, of user: UserID, _ done: @escaping Completion<[SessionRecord]>) {
         state.withLock { $0.registered[record.session] = (user, record) }
-        presence.register(record, of: user, limit: limit, alive: membership.alive, done)
+        presence.register(record, of: user, limit: limit, alive: [], done)
     }
 
     func remove(_ session: SessionID, of user: UserID) {
@@ -46,6 +44,11 @@ final class SessionDirectory: Sendable {
         }
     }
 
+    /// Takes out a session that a dead node left behind. Not repeated when it fails: whoever meets it next tries again.
+    func prune(_ session: SessionID, of user: UserID) {
+        presence.remove([session], of: user, nowMilliseconds: time.wallMilliseconds()) { _ in }
+    }
+
     /// Repeats what failed. With `everything`, also registers all sessions anew: the lease was lost, and others may have
     /// dropped them.
     func repair(everything: Bool) {
@@ -56,7 +59,7 @@ final class SessionDirectory: Sendable {
             if let user { remove(sessions, of: user) }
         }
         for (user, record) in records {
-            presence.register(record, of: user, limit: 0, alive: membership.alive) { _ in }
+            presence.register(record, of: user, limit: 0, alive: []) { _ in }
         }
     }
 

@@ -17,7 +17,7 @@ enum Delivery: Sendable {
     case disconnect(user: UserID, session: SessionID?, code: UInt16, reason: String)
 }
 
-/// What one node sends to another in one bus message: `version, sender, number, count, deliveries…`, big-endian.
+/// What one node sends to another in one bus message: `version, sender, link, number, heartbeat, count, deliveries…`, big-endian.
 ///
 /// `number` counts the messages from this sender to this receiver; a hole means that hints were lost (DESIGN §4).
 /// A heartbeat is a message without deliveries that repeats the last number.
@@ -25,6 +25,8 @@ struct NodeMessage: Sendable {
     static let version: UInt8 = 1
 
     var sender: Incarnation
+    /// Names the numbering; 0 on subjects that are not numbered.
+    var link: UInt32
     /// 1, 2, 3 … for messages with deliveries; the last one again for a heartbeat; 0 on subjects that are not numbered.
     var number: UInt64
     var isHeartbeat: Bool
@@ -34,6 +36,7 @@ struct NodeMessage: Sendable {
         var out = ByteBuffer()
         out.writeInteger(Self.version)
         out.writeShort(sender.text)
+        out.writeInteger(link)
         out.writeInteger(number)
         out.writeInteger(isHeartbeat ? 1 : 0, as: UInt8.self)
         out.writeInteger(UInt32(deliveries.count))
@@ -46,11 +49,12 @@ struct NodeMessage: Sendable {
         var input = ByteBuffer(bytes: bytes)
         guard input.readInteger(as: UInt8.self) == Self.version,
             let sender = input.readShort().flatMap({ Incarnation(text: $0) }),
+            let link = input.readInteger(as: UInt32.self),
             let number = input.readInteger(as: UInt64.self),
             let heartbeat = input.readInteger(as: UInt8.self),
             let count = input.readInteger(as: UInt32.self)
         else { return nil }
-        (self.sender, self.number, isHeartbeat) = (sender, number, heartbeat == 1)
+        (self.sender, self.link, self.number, isHeartbeat) = (sender, link, number, heartbeat == 1)
         deliveries = []
         for _ in 0..<count {
             guard let delivery = Delivery(&input) else { return nil }
@@ -58,8 +62,9 @@ struct NodeMessage: Sendable {
         }
     }
 
-    init(sender: Incarnation, number: UInt64, isHeartbeat: Bool = false, deliveries: [Delivery]) {
+    init(sender: Incarnation, link: UInt32, number: UInt64, isHeartbeat: Bool = false, deliveries: [Delivery]) {
         self.sender = sender
+        self.link = link
         self.number = number
         self.isHeartbeat = isHeartbeat
         self.deliveries = deliveries
