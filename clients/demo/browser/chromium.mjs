@@ -127,6 +127,7 @@ export class Page {
 
   /** @param {string} file */
   async screenshot(file) {
+    await this.send('Page.bringToFront'); // A window behind others is drawn late, or never.
     const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
     await writeFile(file, Buffer.from(data, 'base64'));
   }
