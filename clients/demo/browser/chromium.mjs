@@ -8,6 +8,8 @@ import { join } from 'node:path';
 
 const deadlineMs = 20_000;
 const pollMs = 50;
+/** A browser that has not ended by then is killed. */
+const closeMs = 5_000;
 
 /** Starts a browser with a profile of its own. */
 export async function launch() {
@@ -54,8 +56,10 @@ export async function launch() {
     /** @param {string} url */
     open: (url) => Page.open(send, sessions, url),
     async close() {
-      await send('Browser.close').catch(() => {});
+      send('Browser.close').catch(() => {});
+      const hangs = setTimeout(() => globalThis.process.kill(-Number(process.pid), 'SIGKILL'), closeMs);
       await closed;
+      clearTimeout(hangs);
       wire.close();
       await rm(profile, { recursive: true, force: true, maxRetries: 10 });
     },
@@ -111,7 +115,8 @@ export class Page {
 
   /** @param {number} width @param {number} height */
   resize(width, height) {
-    return this.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: 1, mobile: width < 600 });
+    const metrics = { width, height, deviceScaleFactor: 1, mobile: width < 600 };
+    return this.send('Emulation.setDeviceMetricsOverride', metrics);
   }
 
   /** @param {'dark' | 'light'} value */
@@ -122,6 +127,7 @@ export class Page {
 
   /** @param {string} file */
   async screenshot(file) {
+    await this.send('Page.bringToFront'); // A window behind others is drawn late, or never.
     const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
     await writeFile(file, Buffer.from(data, 'base64'));
   }
