@@ -68,6 +68,42 @@ struct InProcessBusTests {
         await b.close()
     }
 
+    @Test("closes only when its handlers have returned", arguments: [false, true])
+    func closing(durable: Bool) async throws {
+        let subjects = try subjects()
+        let network = InProcessBus.Network()
+        let (bus, other) = (
+            InProcessBus(subjects: subjects, network: network), InProcessBus(subjects: subjects, network: network)
+        )
+        let entered = Mutex(0)
+        let left = Mutex(0)
+        let closed = Mutex(false)
+        let gate = DispatchSemaphore(value: 0)
+        let handle: @Sendable () -> Void = {
+            entered.withLock { $0 += 1 }
+            gate.wait()
+            left.withLock { $0 += 1 }
+        }
+        if durable {
+            try await bus.consume(inFlightMax: 10) { _ in handle() }
+        } else {
+            try await bus.subscribe(subjects.inAll, queue: nil) { _ in handle() }
+        }
+        for number in 0..<3 { other.publish(BusMessage(subject: subjects.inNotify, payload: [UInt8(number)])) }
+        try await eventually("a handler is busy") { entered.withLock { $0 } == 1 }
+        let closing = Task {
+            await bus.close()
+            closed.withLock { $0 = true }
+            return left.withLock { $0 }
+        }
+        try await eventually("the bus is closing") { !bus.isConnected }
+        #expect(!closed.withLock { $0 })
+        gate.signal()
+        #expect(await closing.value == 1, "close waited for the handler")
+        #expect(entered.withLock { $0 } == 1, "and it was not called for what had come meanwhile")
+        await other.close()
+    }
+
     @Test("refuses subjects that are none")
     func malformed() async throws {
         let subjects = try subjects()

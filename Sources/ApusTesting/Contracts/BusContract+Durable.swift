@@ -124,6 +124,23 @@ extension BusContract {
             #expect(Set(got[0].all + got[1].all) == Set((0..<200).map(String.init)))
             #expect(got[0].count + got[1].count == 200)
         },
+        busCase("A node that closed is handed nothing more; another one gets all", nodes: 3) { nodes, subjects in
+            let (closed, open) = (Recorder<String>(), Recorder<String>())
+            for (node, recorder) in zip(nodes, [closed, open]) {
+                try await node.consume(inFlightMax: 10) { message in
+                    recorder.record(message.message.text)
+                    message.settle(.done)
+                }
+            }
+            try await nodes[2].store(BusMessage(subjects.inNotify, "before"))
+            try await eventually("one of them has it") { closed.count + open.count == 1 }
+            await nodes[0].close()
+            let before = closed.count
+            for number in 0..<50 { try await nodes[2].store(BusMessage(subjects.inNotify, "\(number)")) }
+            let received = try await open.wait(for: 51 - before)
+            #expect(received.suffix(50) == (0..<50).map(String.init)[...])
+            #expect(closed.count == before)
+        },
         busCase("Messages may be settled later, in another order, from any thread", nodes: 1) { nodes, subjects in
             let got = Recorder<DurableMessage>()
             try await nodes[0].consume(inFlightMax: 20) { got.record($0) }

@@ -104,6 +104,7 @@ private struct InboxModel {
     }
 }
 
+/// Stops at the first disagreement, since everything after it would differ too.
 private struct ModelWalk {
     let stores: StoresUnderTest
     let seed: UInt64
@@ -132,7 +133,7 @@ private struct ModelWalk {
         default: try await moveTime()
         }
         let counts = try await stores.counts(of: user, at: now)
-        #expect(counts == model.counts, "seed \(seed)")
+        try #require(counts == model.counts, "seed \(seed)")
     }
 
     private mutating func newNotification() -> Notification {
@@ -152,8 +153,9 @@ private struct ModelWalk {
         }
         let expected = model.append(notification)
         let outcome = try await stores.append(notification, to: user, at: now)
-        #expect(outcome.entry == expected.entry, "seed \(seed): \(outcome.entry?.frame.text ?? "nothing appended")")
-        #expect(outcome.seq == expected.seq && outcome.item == expected.item, "seed \(seed)")
+        try #require(
+            outcome.entry == expected.entry, "seed \(seed): \(outcome.entry?.frame.text ?? "nothing appended")")
+        try #require(outcome.seq == expected.seq && outcome.item == expected.item, "seed \(seed)")
     }
 
     private mutating func mark() async throws {
@@ -168,8 +170,8 @@ private struct ModelWalk {
         let event = Sample.eventID("mark-\(random.next())")
         let expected = model.markRead(selection, category: category, id: event, now: now)
         let outcome = try await stores.markRead(selection, category: category, of: user, id: event, at: now)
-        #expect(outcome.entry == expected, "seed \(seed): \(outcome.entry?.frame.text ?? "nothing appended")")
-        #expect(outcome.counts == model.counts, "seed \(seed)")
+        try #require(outcome.entry == expected, "seed \(seed): \(outcome.entry?.frame.text ?? "nothing appended")")
+        try #require(outcome.counts == model.counts, "seed \(seed)")
     }
 
     /// Lets time pass and everything that is over be retracted; the order of retractions is the store's choice.
@@ -177,15 +179,15 @@ private struct ModelWalk {
         now += Int64(pick(1..<20_000, &random))
         let entries = try await stores.expireAll(of: user, at: now).flatMap(\.entries)
         for entry in entries {
-            #expect(entry.seq == model.nextSeq && entry.previous == model.previous, "seed \(seed)")
+            try #require(entry.seq == model.nextSeq && entry.previous == model.previous, "seed \(seed)")
             let over = model.items.filter { ($0.content.expiresAtMilliseconds ?? .max) <= now }
             let counting = model.unread.notifications - over.filter { !$0.read }.count
             let item = InboxStoreContract.retractedItem(entry, at: now, unread: counting)
-            #expect(over.contains { $0.id == item }, "seed \(seed)")
+            try #require(over.contains { $0.id == item }, "seed \(seed)")
             model.items.removeAll { $0.id == item }
             model.entries.append(entry)
         }
-        #expect(
+        try #require(
             !model.items.contains { ($0.content.expiresAtMilliseconds ?? .max) <= now }, "seed \(seed): not retracted")
     }
 
@@ -194,13 +196,14 @@ private struct ModelWalk {
         let expected = model.items.reversed().map {
             EventFrames.item(id: $0.id, rest: $0.content.rest, read: $0.read).text
         }
-        #expect(items == expected, "seed \(seed)")
-        #expect(try await stores.drift(of: user, at: now) == 0, "seed \(seed)")
+        try #require(items == expected, "seed \(seed)")
+        try #require(try await stores.drift(of: user, at: now) == 0, "seed \(seed)")
         let head = try await stores.open(user).head
-        #expect(head.seq == Int64(model.entries.count) && head.last == model.previous, "seed \(seed)")
+        try #require(head.seq == Int64(model.entries.count) && head.last == model.previous, "seed \(seed)")
         let tail = model.entries.suffix(stores.limits.timelineEvents)
         let page = try await stores.read(user, after: head.seq - Int64(tail.count))
-        #expect(page.resync == nil, "seed \(seed)")
-        #expect(page.entries == tail.map { TimelineEntry(seq: $0.seq, id: $0.id, frame: $0.frame) }, "seed \(seed)")
+        try #require(page.resync == nil, "seed \(seed)")
+        try #require(
+            page.entries == tail.map { TimelineEntry(seq: $0.seq, id: $0.id, frame: $0.frame) }, "seed \(seed)")
     }
 }
