@@ -46,6 +46,7 @@ let package = Package(
     products: [
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "apus-echo", targets: ["apus-echo"]),
+        .executable(name: "apus-loadtest", targets: ["apus-loadtest"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -118,6 +119,9 @@ let package = Package(
             name: "apus-echo",
             dependencies: ["Core", "Wire", "Gateway", .nioCore, .nioPosix, .arguments],
             swiftSettings: strict),
+        .executableTarget(
+            name: "apus-loadtest", dependencies: ["Wire", .crypto, .arguments, .nioCore, .nioPosix], path: "loadtest",
+            swiftSettings: strict),
 
         // Tests.
         target(
@@ -144,7 +148,7 @@ let package = Package(
              .metrics]),
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "ApusTesting"]),
-        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", .nioCore, .nioPosix, .nioSSL, .jwt]),
+        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("Tidy", []),
     ]

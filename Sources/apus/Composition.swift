@@ -31,6 +31,7 @@ struct Composition {
 
     /// - Throws: `ConfigurationError` or `UnreachableError` for what kept the node from starting.
     func run() async throws {
+        OpenFiles.raiseLimit(logger)
         let threads = configuration.threads > 0 ? configuration.threads : ProcessInfo.processInfo.activeProcessorCount
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         do { try await run(on: group) } catch let error as StartupError {

@@ -71,9 +71,13 @@ struct Backend: Sendable {
         guard (4400...4599).contains(code) else { throw .badRequest("code: must be from 4400 to 4599") }
         guard reason.map({ $0.utf8.count <= 123 }) ?? true else { throw .badRequest("reason: at most 123 bytes") }
         let text = reason ?? CloseCode(rawValue: UInt16(code))?.reason ?? ""
-        // The order goes to all nodes, whatever the directory says: it must work while the store is away.
-        node.router.broadcast([.disconnect(user: user, session: nil, code: UInt16(code), reason: text)])
-        let known = try? await answer { node.presence.lookup([user], $0) }
+        let order = Delivery.disconnect(user: user, session: nil, code: UInt16(code), reason: text)
+        let known = try? await answer { (done: @escaping Completion<[UserSessions]>) in
+            // The directory is asked for the figure only; the order goes to all nodes at once, whatever it says, so that
+            // it works while the store is away.
+            node.presence.lookup([user], done)
+            node.router.broadcast([order])
+        }
         let alive = node.membership.alive
         let count = known?.first?.sessions.count { alive.contains($0.holder) } ?? 0
         return JSONWriter.object {

@@ -1,0 +1,123 @@
+import ArgumentParser
+import Crypto
+import Foundation
+
+/// A node in a process of its own, on free ports and in a temporary folder.
+final class NodeUnderTest: @unchecked Sendable {
+    // SAFETY: the scenario uses it from one task.
+
+    private static let secret = "a-secret-of-the-load-test-with-32-bytes"
+    private static let key = "an-api-key-of-the-load-test"
+
+    let port: Int
+    private let backendPort: Int
+    private let folder: URL
+    private let process = Process()
+
+    init(executable: String?) throws {
+        port = try Self.freePort()
+        backendPort = try Self.freePort()
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("apus-loadtest-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        let path = executable ?? own.deletingLastPathComponent().appendingPathComponent("apus").path
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw ValidationError("\(path) is no executable: build it with `swift build -c release`, or name it with --node")
+        }
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = ["serve"]
+        process.environment = ProcessInfo.processInfo.environment.merging([
+            "APUS_LISTEN": "127.0.0.1:\(port)", "APUS_BACKEND_LISTEN": "127.0.0.1:\(backendPort)",
+            "APUS_DATA": folder.appendingPathComponent("data").path, "APUS_AUTH_HS256_SECRET": Self.secret,
+            "APUS_API_KEYS": Self.key, "APUS_SESSIONS_PER_ADDRESS": "0", "APUS_LOG_LEVEL": "warning",
+        ]) { _, new in new }
+        process.standardOutput = FileHandle.nullDevice
+    }
+
+    func start() async throws {
+        try process.run()
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try await status("/readyz") != 200 {
+            guard process.isRunning, ContinuousClock.now < deadline else { throw ValidationError("the node did not start; its log says why") }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+    }
+
+    func stop() {
+        process.terminate()
+        process.waitUntilExit()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    // MARK: Measuring
+
+    /// Resident memory, as the kernel counts it.
+    func residentBytes() throws -> Int {
+        let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/statm", encoding: .utf8)
+        guard let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
+            throw ValidationError("resident memory can only be read on Linux")
+        }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    /// CPU time used so far, user and system.
+    func cpuSeconds() throws -> Double {
+        let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+        let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    // MARK: Using
+
+    /// A token for `user`, good for an hour.
+    func token(_ user: String) -> String {
+        let expires = Int(Date().timeIntervalSince1970) + 3600
+        let input = Self.base64(Data(#"{"alg":"HS256","typ":"JWT"}"#.utf8)) + "." + Self.base64(Data(#"{"sub":"\#(user)","exp":\#(expires)}"#.utf8))
+        let code = HMAC<SHA256>.authenticationCode(for: Data(input.utf8), using: SymmetricKey(data: Data(Self.secret.utf8)))
+        return input + "." + Self.base64(Data(code))
+    }
+
+    func notify(_ user: String) async throws {
+        let body = #"{"to":"\#(user)","type":"load.idle","data":{}}"#
+        guard try await request("POST", "/v1/notifications", body) == 200 else { throw ValidationError("publishing failed") }
+    }
+
+    private func status(_ path: String) async throws -> Int? { try? await request("GET", path, "") }
+
+    /// Through curl: one request at a time, and no HTTP client to build into a load generator.
+    private func request(_ method: String, _ path: String, _ body: String) async throws -> Int {
+        let curl = Process()
+        let pipe = Pipe()
+        curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        curl.arguments = [
+            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H", "Authorization: Bearer \(Self.key)",
+            "-d", body, "http://127.0.0.1:\(backendPort)\(path)",
+        ]
+        curl.standardOutput = pipe
+        try curl.run()
+        curl.waitUntilExit()
+        return Int(String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)) ?? 0
+    }
+
+    private static func base64(_ data: Data) -> String {
+        data.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+    }
+
+    private static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        // SAFETY: a sockaddr_in is what AF_INET expects behind the pointer, and `length` is its size.
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard bound else { throw ValidationError("no free port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
