@@ -24,8 +24,8 @@ final class FolderLock: Sendable {
         guard descriptor >= 0 else {
             throw EmbeddedStoreError(reason: .folderNotUsable, folder: folder.path, detail: Self.text(errno))
         }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
+        let code = Self.lock(descriptor)
+        guard code == 0 else {
             close(descriptor)
             throw EmbeddedStoreError(
                 reason: code == EWOULDBLOCK ? .inUse : .folderNotUsable, folder: folder.path, detail: Self.text(code))
@@ -33,10 +33,25 @@ final class FolderLock: Sendable {
         self.descriptor = Mutex(descriptor)
     }
 
+    /// Tries for a second: a node that is just ending may still hold the lock, and so does, for a moment, a child that
+    /// it has forked and that has not yet become another program. - Returns: 0, or why not.
+    private static func lock(_ descriptor: Int32) -> Int32 {
+        for _ in 0..<20 {
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return 0 }
+            let code = errno
+            guard code == EWOULDBLOCK || code == EINTR else { return code }
+            usleep(50_000)
+        }
+        return EWOULDBLOCK
+    }
+
     /// Lets others have the folder. Again: nothing.
     func release() {
         descriptor.withLock {
-            if let open = $0 { close(open) }
+            guard let open = $0 else { return }
+            // Explicitly, since a forked child may hold a copy of the descriptor for a moment.
+            flock(open, LOCK_UN)
+            close(open)
             $0 = nil
         }
     }
