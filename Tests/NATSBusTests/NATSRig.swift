@@ -33,6 +33,8 @@ final class Node: Sendable {
     init(_ url: String, subjects: Subjects, _ adjust: (inout NATSConfiguration) -> Void = { _ in }) throws {
         var configuration = try NATSConfiguration(urls: url)
         configuration.startMilliseconds = 10_000
+        // Generous: the tests share a busy machine with builds.
+        configuration.jetStreamMilliseconds = 10_000
         adjust(&configuration)
         let told = EventLog()
         self.told = told
