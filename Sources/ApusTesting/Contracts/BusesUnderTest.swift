@@ -57,7 +57,15 @@ extension Bus {
         try await answer { request(message, timeoutMilliseconds: timeoutMilliseconds, $0) }
     }
 
+    /// Stores a message, and again with the same id when the answer did not come in time, as callers must: a server
+    /// whose disk is busy with other suites may take longer than an adapter waits.
     func store(_ message: BusMessage, dedupID: String = RandomToken.make(length: 16)) async throws {
-        try await answer { publishDurable(message, dedupID: dedupID, $0) }
+        for attempt in 1... {
+            do {
+                return try await answer { publishDurable(message, dedupID: dedupID, $0) }
+            } catch let error as StoreError where error.outcome == .unknown && attempt < 5 {
+                continue
+            }
+        }
     }
 }
