@@ -47,6 +47,21 @@ extension RedisFixture {
         }
     }
 
+    /// Stops the server with SIGSTOP while `body` runs, but not for longer than 10 s: a store without deadlines then gets
+    /// its answers late, and the test fails instead of waiting for ever.
+    func whileHanging(_ body: () async throws -> Void) async throws {
+        server.signal(SIGSTOP)
+        let watchdog = Task {
+            try await Task.sleep(for: .seconds(10))
+            server.signal(SIGCONT)
+        }
+        defer {
+            watchdog.cancel()
+            server.signal(SIGCONT)
+        }
+        try await body()
+    }
+
     /// Waits until the store has found the server again, within the promise of GUARANTEES G11.
     func recovers() async throws {
         try await eventually("every connection is back within 5 s", within: 5) { store.isConnected }
