@@ -142,17 +142,19 @@ final class JetStream: Sendable {
             .jetStream, "JetStream did not create consumer \(name): \(answer.error?.text ?? "no answer")")
     }
 
-    /// Remembers how far the consumer is. - Returns: Messages that wait to be handed out; nil when it is not there.
+    /// Looks how far the consumer is. - Returns: Messages that wait to be handed out; nil when it is not there.
     func noteProgress() async throws(NATSBusError) -> UInt64? {
-        guard let info = try await consumerInfo() else { return nil }
-        progress.withLock { $0.ackFloor = info.ack_floor.stream_seq }
-        return info.num_pending
+        try await consumerInfo()?.num_pending
     }
 
+    /// Asks for the consumer, and remembers how far it is. - Returns: nil when it is not there.
     private func consumerInfo() async throws(NATSBusError) -> JetStreamAPI.ConsumerInfo? {
         let name = "\(subjects.inStream).\(Self.durable)"
         let answer: JetStreamAPI.Answer<JetStreamAPI.ConsumerInfo> = try await call("CONSUMER.INFO.\(name)")
-        if let info = answer.fields { return info }
+        if let info = answer.fields {
+            progress.withLock { $0.ackFloor = info.ack_floor.stream_seq }
+            return info
+        }
         if answer.error?.err_code == JetStreamAPI.Failure.consumerNotFound { return nil }
         throw NATSBusError(.jetStream, "JetStream consumer \(name): \(answer.error?.text ?? "no answer")")
     }
