@@ -32,10 +32,10 @@ test-swift: ## The Swift tests alone
 	swift test --skip-build $(SWIFT_TEST_FLAGS)
 
 lint: ## Check the form of the Swift files
-	swift format lint --strict --recursive Sources Tests loadtest clients Package.swift
+	swift format lint --strict --recursive Sources Tests loadtest Package.swift
 
 format: ## Bring the Swift files into form
-	swift format --in-place --recursive Sources Tests loadtest clients Package.swift
+	swift format --in-place --recursive Sources Tests loadtest Package.swift
 
 bench-idle: ## Memory per idle session, over 10,000 sessions
 	@scripts/setup run

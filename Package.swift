@@ -103,16 +103,15 @@ let package = Package(
 
         // The JavaScript client and the demo page, as bytes in the executable.
         .target(
-            name: "DemoSite", path: "clients",
-            exclude: ["demo/test", "demo/browser", "js/test"], sources: ["DemoSite.swift"],
-            resources: [.embedInCode("js/apus.js"), .embedInCode("demo")], swiftSettings: strict),
+            name: "CDemoSite", path: "clients", exclude: ["demo", "js"], sources: ["demo_site.c"],
+            publicHeadersPath: "include"),
 
         // Executables: the only places that name concrete adapters.
         .executableTarget(
             name: "apus",
             dependencies: [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
-                "Embedded", "DemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore, .nioPosix,
+                "Embedded", "CDemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore, .nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -1,6 +1,5 @@
 import Bus
 import Core
-import DemoSite
 import Embedded
 import Foundation
 import Gateway
@@ -55,7 +54,7 @@ struct Composition {
         try await start(verifier)
         let node = try Node(
             configuration, incarnation: incarnation, ports: adapters.ports, verifier: verifier, group: group,
-            files: files, metrics: { [metrics] in metrics.render() }, logger: logger)
+            files: configuration.dev == nil ? [:] : DemoSite.files(), metrics: { [metrics] in metrics.render() }, logger: logger)
         relay.set(node)
         try await node.start()
         announce(node)
@@ -63,12 +62,6 @@ struct Composition {
         await watch.stopped()
         await node.drain()
         await adapters.close()
-    }
-
-    /// The demo page, with `--dev` only.
-    private var files: [String: SiteFile] {
-        guard configuration.dev != nil else { return [:] }
-        return DemoSite.files.mapValues { SiteFile(contentType: $0.contentType, bytes: $0.bytes) }
     }
 
     // MARK: Adapters

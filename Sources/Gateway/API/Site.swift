@@ -123,16 +123,19 @@ final class Readiness: Sendable {
     static let healthy = JSONWriter.object { $0.member("status", "ok") }
 
     private let draining = Mutex(false)
-    private let started = Mutex<(@Sendable () -> Bool)?>(nil)
+    private let started = Mutex<Probe?>(nil)
+
+    /// A closure stored bare in a Mutex would gain a wrapper at every reading; in a struct it does not.
+    private struct Probe { let isStoreConnected: @Sendable () -> Bool }
 
     /// The node is up; `isStoreConnected` is asked from now on.
-    func start(isStoreConnected: @escaping @Sendable () -> Bool) { started.withLock { $0 = isStoreConnected } }
+    func start(isStoreConnected: @escaping @Sendable () -> Bool) { started.withLock { $0 = Probe(isStoreConnected: isStoreConnected) } }
 
     func drain() { draining.withLock { $0 = true } }
     var isDraining: Bool { draining.withLock { $0 } }
 
     func report(_ node: NodeContext) -> (isReady: Bool, body: [UInt8]) {
-        let store = started.withLock { $0 }?() ?? false
+        let store = started.withLock { $0 }?.isStoreConnected() ?? false
         let bus = node.bus.isConnected
         let isReady = store && bus && !isDraining
         let body = JSONWriter.object {
