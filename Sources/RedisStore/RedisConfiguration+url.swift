@@ -44,7 +44,8 @@ extension RedisConfiguration {
         guard let colon = text.firstIndex(of: ":") else {
             throw .configuration("there is a user without a password", "write redis://user:password@host:6379")
         }
-        guard let user = percentDecoded(text[..<colon]), let password = percentDecoded(text[text.index(after: colon)...])
+        guard let user = percentDecoded(text[..<colon]),
+            let password = percentDecoded(text[text.index(after: colon)...])
         else {
             throw .configuration("user or password are not percent-encoded UTF-8", "write % as %25, @ as %40")
         }
@@ -93,7 +94,9 @@ extension RedisConfiguration {
                 out.append(byte)
                 continue
             }
-            guard let high = bytes.next().flatMap(hexDigit), let low = bytes.next().flatMap(hexDigit) else { return nil }
+            guard let high = bytes.next().flatMap(hexDigit), let low = bytes.next().flatMap(hexDigit) else {
+                return nil
+            }
             out.append(high << 4 | low)
         }
         return String(validating: out, as: UTF8.self)

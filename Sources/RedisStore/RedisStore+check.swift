@@ -68,7 +68,8 @@ struct ServerInfo {
                 "set maxmemory-policy noeviction in redis.conf")
         }
         return fields["aof_enabled"] == "1"
-            ? [] : ["Redis keeps no append-only file: a restart loses what came after its last snapshot; set appendonly yes"]
+            ? []
+            : ["Redis keeps no append-only file: a restart loses what came after its last snapshot; set appendonly yes"]
     }
 
     private static func unsuitable(_ problem: String, _ fix: String) -> RedisStartError {

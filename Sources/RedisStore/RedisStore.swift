@@ -82,24 +82,29 @@ extension RedisStore {
         let commands = users.map {
             (key: RedisKeys.hash($0), arguments: RedisArguments("HMGET", RedisKeys.meta($0), "e", "s", "l"))
         }
-        pool.send(commands) { result in
-            done(result.flatMap { replies in Self.decode("HMGET") { () throws(ReplyFields.Malformed) in
-                try replies.map { reply throws(ReplyFields.Malformed) in
-                    guard let fields = reply.list, fields.count == 3 else { throw ReplyFields.Malformed() }
-                    return TimelineHead(
-                        epoch: fields[0].string ?? "", seq: fields[1].integer ?? 0, last: fields[2].string ?? "")
-                }
-            } })
+        ask(commands, done) { replies throws(ReplyFields.Malformed) in
+            try replies.map { reply throws(ReplyFields.Malformed) in
+                guard let fields = reply.list, fields.count == 3 else { throw ReplyFields.Malformed() }
+                return TimelineHead(
+                    epoch: fields[0].string ?? "", seq: fields[1].integer ?? 0, last: fields[2].string ?? "")
+            }
         }
     }
 
-    static func decode<Value>(
-        _ command: String, _ body: () throws(ReplyFields.Malformed) -> Value
-    ) -> Result<Value, StoreError> {
-        do {
-            return .success(try body())
-        } catch {
-            return .failure(StoreError(.unknown, "Redis: the answer of \(command) is not understood"))
+    /// Sends plain commands of many users and reads their answers.
+    private func ask<Value>(
+        _ commands: [(key: UInt64, arguments: RedisArguments)], _ done: @escaping Completion<Value>,
+        decode: @escaping @Sendable ([RedisReply]) throws(ReplyFields.Malformed) -> Value
+    ) {
+        pool.send(commands) { result in
+            done(
+                result.flatMap { replies in
+                    do {
+                        return .success(try decode(replies))
+                    } catch {
+                        return .failure(StoreError(.unknown, "Redis: the answer of a command is not understood"))
+                    }
+                })
         }
     }
 }
@@ -128,17 +133,14 @@ extension RedisStore {
                 (RedisKeys.hash(user), RedisArguments("HGET", RedisKeys.meta(user), "z")),
             ].map { (key: $0.0, arguments: $0.1) }
         }
-        pool.send(commands) { result in
-            done(result.flatMap { replies in Self.decode("HGETALL") { () throws(ReplyFields.Malformed) in
-                var found: [UserSessions] = []
-                for at in stride(from: 0, to: replies.count, by: 2) {
-                    var fields = ReplyFields(replies[at])
-                    found.append(
-                        UserSessions(
-                            sessions: try fields.sessionRecords(), lastSeenMilliseconds: replies[at + 1].integer))
-                }
-                return found
-            } })
+        ask(commands, done) { replies throws(ReplyFields.Malformed) in
+            var found: [UserSessions] = []
+            for at in stride(from: 0, to: replies.count, by: 2) {
+                var fields = ReplyFields(replies[at])
+                let sessions = try fields.sessionRecords()
+                found.append(UserSessions(sessions: sessions, lastSeenMilliseconds: replies[at + 1].integer))
+            }
+            return found
         }
     }
 

@@ -1,5 +1,6 @@
 import ApusTesting
 import Core
+import Foundation
 import Notifications
 import Synchronization
 import Testing
@@ -14,14 +15,16 @@ extension RedisFixture {
 
     static func notification(
         id: EventID = .new(atMilliseconds: now), collapse: String? = nil, ttl: Int64? = nil, text: String = "x"
-    ) -> Notification {
-        Notification(
+    ) -> Notifications.Notification {
+        Notifications.Notification(
             id: id, category: "like", collapse: collapse, expiresAtMilliseconds: ttl.map { now + $0 },
             timestampMilliseconds: now, rest: Array("\"type\":\"like.made\",\"data\":{\"text\":\"\(text)\"}".utf8))
     }
 
     @discardableResult
-    func append(_ notification: Notification = notification(), to user: UserID) async throws -> AppendOutcome {
+    func append(
+        _ notification: Notifications.Notification = notification(), to user: UserID
+    ) async throws -> AppendOutcome {
         try await answer { store.append(notification, to: user, nowMilliseconds: Self.now, $0) }
     }
 
@@ -45,6 +48,21 @@ extension RedisFixture {
                 }
             }
         }
+    }
+
+    /// Stops the server with SIGSTOP while `body` runs, but not for longer than 10 s: a store without deadlines then gets
+    /// its answers late, and the test fails instead of waiting for ever.
+    func whileHanging(_ body: () async throws -> Void) async throws {
+        server.signal(SIGSTOP)
+        let watchdog = Task {
+            try await Task.sleep(for: .seconds(10))
+            server.signal(SIGCONT)
+        }
+        defer {
+            watchdog.cancel()
+            server.signal(SIGCONT)
+        }
+        try await body()
     }
 
     /// Waits until the store has found the server again, within the promise of GUARANTEES G11.

@@ -60,7 +60,8 @@ struct RedisProtocolTests {
         arguments: [
             ("OOM command not allowed when used memory > 'maxmemory'. script: 0f, on @user_script:12.", true),
             ("ERR Error running script (call to f_0f): @user_script:12: -OOM command not allowed", true),
-            ("READONLY You can't write against a read only replica.", true), ("MISCONF Errors writing to the AOF file", true),
+            ("READONLY You can't write against a read only replica.", true),
+            ("MISCONF Errors writing to the AOF file", true),
             ("LOADING Redis is loading the dataset in memory", true), ("NOREPLICAS Not enough good replicas", true),
             ("BUSY Redis is busy running a script", true), ("CLUSTERDOWN Hash slot not served", true),
             ("APUS id or category is not valid", true), ("ERR user_script:9: attempt to index a nil value", false),

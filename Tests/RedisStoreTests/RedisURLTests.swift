@@ -13,12 +13,19 @@ struct RedisURLTests {
             ("redis://cache:7000/3", RedisConfiguration(host: "cache", port: 7000, database: 3)),
             ("REDISS://cache", RedisConfiguration(host: "cache", tls: true)),
             ("redis://:secret@cache", RedisConfiguration(host: "cache", password: "secret")),
-            ("redis://apus:s:e@cret@cache:1/2",
-                RedisConfiguration(host: "cache", port: 1, username: "apus", password: "s:e@cret", database: 2)),
-            ("redis://a%70us:p%40ss%2F%25%C3%A9@cache",
-                RedisConfiguration(host: "cache", username: "apus", password: "p@ss/%é")),
+            (
+                "redis://apus:s:e@cret@cache:1/2",
+                RedisConfiguration(host: "cache", port: 1, username: "apus", password: "s:e@cret", database: 2)
+            ),
+            (
+                "redis://a%70us:p%40ss%2F%25%C3%A9@cache",
+                RedisConfiguration(host: "cache", username: "apus", password: "p@ss/%é")
+            ),
             ("redis://[::1]", RedisConfiguration(host: "::1")),
-            ("redis://:x@[fe80::1]:6380/1", RedisConfiguration(host: "fe80::1", port: 6380, password: "x", database: 1)),
+            (
+                "redis://:x@[fe80::1]:6380/1",
+                RedisConfiguration(host: "fe80::1", port: 6380, password: "x", database: 1)
+            ),
         ])
     func reads(_ url: String, _ expected: RedisConfiguration) throws {
         #expect(try RedisConfiguration(url: url) == expected)

@@ -59,10 +59,12 @@ struct ScriptTests {
         #expect(try await keys() == ["m", "t", "i", "u", "k", "q0", "c", "x"])
     }
 
-    @Test("append.lua refuses ids and categories that would break out of a frame, and writes nothing", arguments: [
-        ("a\"b", "like"), ("a\\b", "like"), ("a\u{1F}b", "like"), ("a\u{0}b", "like"), ("a\nb", "like"),
-        ("a", "li\"ke"), ("a", "li\u{1F}ke"),
-    ])
+    @Test(
+        "append.lua refuses ids and categories that would break out of a frame, and writes nothing",
+        arguments: [
+            ("a\"b", "like"), ("a\\b", "like"), ("a\u{1F}b", "like"), ("a\u{0}b", "like"), ("a\nb", "like"),
+            ("a", "li\"ke"), ("a", "li\u{1F}ke"),
+        ])
     func appendRefuses(id: String, category: String) async throws {
         var arguments = RedisArguments("\(now)", id, category, "", "", "\(now)", "\"type\":\"x\"", "epoch")
         for number in ["100", "1000", "30", "1000"] { arguments.add(number) }
@@ -114,7 +116,9 @@ struct ScriptTests {
     @Test("open.lua writes an epoch once and otherwise nothing")
     func open() async throws {
         let opening = try await run(.open(user, at: nil, limit: 10, now: now))
-        #expect(try await redis("HGETALL", RedisKeys.meta(user)) == .list([.text([0x65]), .text(Array(opening.head.epoch.utf8))]))
+        #expect(
+            try await redis("HGETALL", RedisKeys.meta(user))
+                == .list([.text([0x65]), .text(Array(opening.head.epoch.utf8))]))
         #expect(try await run(.open(user, at: nil, limit: 10, now: now)).head == opening.head)
         #expect(try await keys() == ["m"])
         // A position without an epoch is nobody's.
@@ -208,13 +212,15 @@ struct ScriptTests {
         let node = try #require(Incarnation(newOf: "gw"))
         let record = SessionRecord(session: .new(), holder: node, device: DeviceName("d"), sinceMilliseconds: now)
         #expect(try await run(.register(record, of: user, limit: 1, alive: [node])).isEmpty)
-        #expect(try await redis("HGET", RedisKeys.sessions(user), record.session.text).string == "\(node.text)|\(now)|d")
+        #expect(
+            try await redis("HGET", RedisKeys.sessions(user), record.session.text).string == "\(node.text)|\(now)|d")
         try await run(.remove([.new()], of: user, now: now + 1))
         #expect(try await keys() == ["d"])
         try await run(.remove([record.session], of: user, now: now + 2))
         #expect(try await keys() == ["m"])
         try await run(.remove([record.session], of: user, now: now + 3))
-        #expect(try await redis("HGET", RedisKeys.meta(user), "z").integer == now + 2, "only the end of a session counts")
+        #expect(
+            try await redis("HGET", RedisKeys.meta(user), "z").integer == now + 2, "only the end of a session counts")
     }
 
     @Test("renew_lease.lua forgets leases that ran out, and keeps every character of a version")
@@ -248,7 +254,8 @@ struct DueScriptTests {
 
     private func add(at milliseconds: Int64) async throws {
         let call = ScriptCall<Void>.dueAdd(user, at: milliseconds)
-        try await run(ScriptCall(call.script, keys: [RedisKeys.due(shard)], arguments: call.arguments, decode: call.decode))
+        try await run(
+            ScriptCall(call.script, keys: [RedisKeys.due(shard)], arguments: call.arguments, decode: call.decode))
     }
 
     private func done(next: Int64?) async throws {

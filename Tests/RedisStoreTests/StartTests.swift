@@ -7,7 +7,7 @@ import Testing
 @testable import RedisStore
 
 /// What a node is told at the start when this Redis will not do.
-@Suite("At the start")
+@Suite("At the start", .timeLimit(.minutes(2)))
 struct StartTests {
     /// Connects and checks a server; gives the warnings.
     @discardableResult
@@ -60,7 +60,10 @@ struct StartTests {
     @Test("A wrong or missing password is said at once and never shown")
     func password() async throws {
         try await Self.with(.init(password: "correct horse")) { server in
-            for url in [server.url(password: "hunter2"), server.url(password: ""), "redis://who:hunter2@localhost:\(server.port)"] {
+            for url in [
+                server.url(password: "hunter2"), server.url(password: ""),
+                "redis://who:hunter2@localhost:\(server.port)",
+            ] {
                 let configuration = try RedisConfiguration(url: url)
                 let began = ContinuousClock.now
                 let error = await Self.failure(configuration)
@@ -120,8 +123,11 @@ struct StartTests {
 
     @Test("Nobody there, and a name that nobody has")
     func unreachable() async throws {
-        let error = await Self.failure(RedisConfiguration(host: "127.0.0.1", port: try FreePort.next()), withinSeconds: 1)
-        #expect(error?.kind == .unreachable && error?.description.contains("refused") == true, "\(error?.description ?? "")")
+        let error = await Self.failure(
+            RedisConfiguration(host: "127.0.0.1", port: try FreePort.next()), withinSeconds: 1)
+        #expect(
+            error?.kind == .unreachable && error?.description.contains("refused") == true, "\(error?.description ?? "")"
+        )
         let unknown = await Self.failure(RedisConfiguration(host: "no-such-host.invalid"), withinSeconds: 1)
         #expect(unknown?.kind == .unreachable)
     }

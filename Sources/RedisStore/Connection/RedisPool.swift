@@ -65,7 +65,9 @@ final class RedisPool: Sendable {
 
 extension RedisPool {
     private func connection(for key: UInt64) -> RedisConnection {
-        if let loop = MultiThreadedEventLoopGroup.currentEventLoop, let own = byLoop[ObjectIdentifier(loop)] { return own }
+        if let loop = MultiThreadedEventLoopGroup.currentEventLoop, let own = byLoop[ObjectIdentifier(loop)] {
+            return own
+        }
         return connections[Int(key % UInt64(connections.count))]
     }
 
