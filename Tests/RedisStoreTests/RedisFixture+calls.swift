@@ -1,5 +1,6 @@
 import ApusTesting
 import Core
+import Foundation
 import Notifications
 import Synchronization
 import Testing
@@ -14,14 +15,16 @@ extension RedisFixture {
 
     static func notification(
         id: EventID = .new(atMilliseconds: now), collapse: String? = nil, ttl: Int64? = nil, text: String = "x"
-    ) -> Notification {
-        Notification(
+    ) -> Notifications.Notification {
+        Notifications.Notification(
             id: id, category: "like", collapse: collapse, expiresAtMilliseconds: ttl.map { now + $0 },
             timestampMilliseconds: now, rest: Array("\"type\":\"like.made\",\"data\":{\"text\":\"\(text)\"}".utf8))
     }
 
     @discardableResult
-    func append(_ notification: Notification = notification(), to user: UserID) async throws -> AppendOutcome {
+    func append(
+        _ notification: Notifications.Notification = notification(), to user: UserID
+    ) async throws -> AppendOutcome {
         try await answer { store.append(notification, to: user, nowMilliseconds: Self.now, $0) }
     }
 
