@@ -103,8 +103,8 @@ let package = Package(
 
         // The JavaScript client and the demo page, as bytes in the executable.
         .target(
-            name: "CDemoSite", path: "clients", exclude: ["demo", "js"], sources: ["demo_site.c"],
-            publicHeadersPath: "include"),
+            name: "CDemoSite", path: "clients", exclude: ["package.json", "testing", "demo", "js"],
+            sources: ["demo_site.c"], publicHeadersPath: "include"),
 
         // Executables: the only places that name concrete adapters.
         .executableTarget(

@@ -127,7 +127,7 @@ function connect(person) {
   client.on('resumed', ({ missed }) => {
     const some = missed > 0;
     notice.text = some ? `Resumed · ${missed} missed` : 'Resumed';
-    banner('good', some ? `Back, with ${count(missed, 'event')} that came meanwhile.` : 'Back. Nothing was missed.');
+    banner('good', some ? `Back. ${count(missed, 'event')} came meanwhile.` : 'Back. Nothing was missed.');
   });
   client.on('resync', ({ reason }) => {
     notice.text = 'Resynced';
@@ -166,7 +166,7 @@ function showState(state) {
       break;
     case 'reconnecting':
       body.dataset.state = 'reconnecting';
-      banner('wait', 'The connection is lost. What is missed will be caught up on.', 'Try now', () => apus?.wake());
+      banner('wait', 'Connection lost. What you miss will follow.', 'Try now', () => apus?.wake());
       break;
     case 'closed':
       body.dataset.state = 'closed';
@@ -240,7 +240,9 @@ async function markRead(what) {
     view.takeCounts((await apus.inboxRead(what)).by_category);
   } catch (error) {
     view.markUnread(changed);
-    toastProblem(`Not marked as read: ${reasonOf(error)}`);
+    // What did arrive there comes back as an event when the line does.
+    const isUnknown = error instanceof ApusError && ['disconnected', 'timeout'].includes(error.code);
+    toastProblem(isUnknown ? 'No answer came: it may not be marked as read.' : `Not marked as read: ${reasonOf(error)}`);
   }
   render();
 }

@@ -1,69 +1,105 @@
 // @ts-check
-// A headless Chromium, driven over its DevTools protocol: just what the page's test needs.
+// A headless Chromium, driven over its DevTools protocol: just what the page's test needs. The protocol runs over two
+// pipes (the browser reads from file descriptor 3 and writes to 4; each message is JSON and ends with a NUL), which needs
+// neither a port nor a WebSocket, and the browser ends when they are closed.
 
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Guarded, within } from './guarded.mjs';
 
+/** For what the page is to show. */
 const deadlineMs = 20_000;
+/** For the browser's answer to one request. */
+const answerMs = 15_000;
 const pollMs = 50;
 /** A browser that has not ended by then is killed. */
 const closeMs = 5_000;
 
+/** The browser has ended or hangs: nothing more will come of it. */
+class BrowserLost extends Error {}
+
+/** The requests to a browser, and what it says unasked. */
+class Wire {
+  /** @type {Map<number, { resolve: (v: any) => void, reject: (e: Error) => void }>} */ #pending = new Map();
+  /** What a page's session says unasked. @type {Map<string, (message: any) => void>} */ sessions = new Map();
+  /** @type {BrowserLost | null} */ #lost = null;
+  #lastID = 0;
+
+  /** @param {Guarded} browser */
+  constructor(browser) {
+    this.browser = browser;
+    const [, , , out, back] = /** @type {any[]} */ (browser.child.stdio);
+    this.out = out;
+    let begun = '';
+    out.on('error', () => {}); // The end of the process follows, and says more.
+    back.on('error', () => {});
+    back.setEncoding('utf8');
+    back.on('data', (/** @type {string} */ data) => {
+      const messages = (begun + data).split('\0');
+      begun = messages.pop() ?? '';
+      for (const message of messages) this.#receive(JSON.parse(message));
+    });
+    browser.ended.then(() => this.#lose('has ended'));
+  }
+
+  /** @param {string} method @param {object} [params] @param {string} [sessionId] @returns {Promise<any>} */
+  async send(method, params = {}, sessionId = undefined) {
+    if (this.#lost) throw this.#lost;
+    const id = ++this.#lastID;
+    const answer = new Promise((resolve, reject) => { this.#pending.set(id, { resolve, reject }); });
+    // One that did not answer once is not asked again: the whole run would crawl from deadline to deadline.
+    const late = setTimeout(() => this.#lose(`has not answered to ${method} within ${answerMs} ms`), answerMs);
+    this.out.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  /** @param {any} message */
+  #receive(message) {
+    if (message.id === undefined) return this.sessions.get(message.sessionId)?.(message);
+    const request = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.error) request?.reject(new Error(message.error.message));
+    else request?.resolve(message.result);
+  }
+
+  /** @param {string} why */
+  #lose(why) {
+    this.#lost ??= new BrowserLost(`the browser ${why}: ${this.browser.said}`);
+    for (const { reject } of this.#pending.values()) reject(this.#lost);
+    this.#pending.clear();
+  }
+}
+
 /** Starts a browser with a profile of its own. */
 export async function launch() {
   const profile = await mkdtemp(join(tmpdir(), 'apus-page-'));
-  const process = spawn(globalThis.process.env.CHROMIUM ?? 'chromium', [
-    '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--remote-debugging-port=0',
+  const browser = new Guarded(process.env.CHROMIUM ?? 'chromium', [
+    '--headless=new', '--remote-debugging-pipe', '--disable-gpu', '--hide-scrollbars', '--no-first-run',
+    '--disable-dev-shm-usage', // Containers have little of it.
+    ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), // The sandbox refuses root, which CI often is.
     // Windows behind others would have their timers slowed down.
     '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
     '--disable-backgrounding-occluded-windows',
     `--user-data-dir=${profile}`, 'about:blank',
-  ], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-  /** @type {string} */
-  const address = await new Promise((resolve, reject) => {
-    let said = '';
-    process.stderr.on('data', (data) => {
-      said += data;
-      const found = said.match(/ws:\/\/\S+/);
-      if (found) resolve(found[0]);
-    });
-    process.on('error', reject);
-    process.on('exit', () => reject(new Error(`the browser ended: ${said}`)));
-  });
-  const wire = new WebSocket(address);
-  await new Promise((resolve) => { wire.onopen = resolve; });
-  /** @type {Map<number, { resolve: (v: any) => void, reject: (e: Error) => void }>} */ const pending = new Map();
-  /** @type {Map<string, (message: any) => void>} */ const sessions = new Map();
-  let lastID = 0;
-  wire.onmessage = ({ data }) => {
-    const message = JSON.parse(data);
-    if (message.id === undefined) return sessions.get(message.sessionId)?.(message);
-    const { resolve, reject } = /** @type {any} */ (pending.get(message.id));
-    pending.delete(message.id);
-    if (message.error) reject(new Error(message.error.message));
-    else resolve(message.result);
+  ], { folder: profile, pipes: 2, env: { ...process.env, TMPDIR: profile } });
+  const wire = new Wire(browser);
+  const close = async () => {
+    wire.send('Browser.close').catch(() => {});
+    await within(closeMs, browser.ended, 'the end of the browser').catch(() => browser.kill());
+    await rm(profile, { recursive: true, force: true, maxRetries: 10 });
   };
-  /** @param {string} method @param {object} [params] @param {string} [sessionId] @returns {Promise<any>} */
-  const send = (method, params = {}, sessionId = undefined) => new Promise((resolve, reject) => {
-    lastID += 1;
-    pending.set(lastID, { resolve, reject });
-    wire.send(JSON.stringify({ id: lastID, method, params, sessionId }));
-  });
-  const closed = new Promise((resolve) => { process.once('exit', resolve); });
-  return {
-    /** @param {string} url */
-    open: (url) => Page.open(send, sessions, url),
-    async close() {
-      send('Browser.close').catch(() => {});
-      const hangs = setTimeout(() => globalThis.process.kill(-Number(process.pid), 'SIGKILL'), closeMs);
-      await closed;
-      clearTimeout(hangs);
-      wire.close();
-      await rm(profile, { recursive: true, force: true, maxRetries: 10 });
-    },
-  };
+  try {
+    await wire.send('Browser.getVersion');
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { close, /** @param {string} url */ open: (url) => Page.open(wire, url) };
 }
 
 export class Page {
@@ -75,12 +111,12 @@ export class Page {
     this.send = send;
   }
 
-  /** @param {any} send @param {Map<string, any>} sessions @param {string} url */
-  static async open(send, sessions, url) {
-    const { targetId } = await send('Target.createTarget', { url: 'about:blank' });
-    const { sessionId } = await send('Target.attachToTarget', { targetId, flatten: true });
-    const page = new Page((method, params) => send(method, params, sessionId));
-    sessions.set(sessionId, (/** @type {any} */ message) => page.#hear(message));
+  /** @param {Wire} wire @param {string} url */
+  static async open(wire, url) {
+    const { targetId } = await wire.send('Target.createTarget', { url: 'about:blank' });
+    const { sessionId } = await wire.send('Target.attachToTarget', { targetId, flatten: true });
+    const page = new Page((method, params) => wire.send(method, params, sessionId));
+    wire.sessions.set(sessionId, (/** @type {any} */ message) => page.#hear(message));
     for (const domain of ['Page', 'Runtime', 'Log']) await page.send(`${domain}.enable`);
     await page.resize(1280, 800);
     await page.send('Page.navigate', { url });
@@ -106,7 +142,10 @@ export class Page {
   async until(expression, ms = deadlineMs) {
     const end = Date.now() + ms;
     for (;;) {
-      const value = await this.eval(expression).catch(() => undefined); // The page may be loading.
+      const value = await this.eval(expression).catch((error) => {
+        if (error instanceof BrowserLost) throw error;
+        return undefined; // The page may be loading.
+      });
       if (value) return value;
       if (Date.now() > end) throw new Error(`not within ${ms} ms: ${expression}`);
       await new Promise((resolve) => { setTimeout(resolve, pollMs); });

@@ -1,18 +1,20 @@
 // @ts-check
 // A gateway with `--dev` in a temporary folder, on ports of its own.
 
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Guarded } from './guarded.mjs';
 
 const readyMs = 30_000;
+/** For one answer to whether it is ready. */
+const probeMs = 2_000;
 
 /** @returns {Promise<number>} */
 function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
       const { port } = /** @type {any} */ (server.address());
       server.close(() => resolve(port));
     });
@@ -20,8 +22,7 @@ function freePort() {
 }
 
 export class Gateway {
-  /** @type {import('node:child_process').ChildProcess | null} */ #process = null;
-  #said = '';
+  /** @type {Guarded | null} */ #process = null;
 
   /** @param {string} binary @param {string} folder @param {number} port @param {number} backendPort */
   constructor(binary, folder, port, backendPort) {
@@ -38,32 +39,27 @@ export class Gateway {
   }
 
   async start() {
-    this.#process = spawn(this.binary, ['serve', '--dev'], {
-      env: { ...process.env, ...this.env }, stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const hear = (/** @type {any} */ data) => { this.#said += data; };
-    this.#process.stdout?.on('data', hear);
-    this.#process.stderr?.on('data', hear);
+    const { folder } = this;
+    this.#process = new Guarded(this.binary, ['serve', '--dev'], { folder, env: { ...process.env, ...this.env } });
     const end = Date.now() + readyMs;
-    while (!(await fetch(`${this.url}/readyz`).then(({ ok }) => ok, () => false))) {
-      const isOver = Date.now() > end || this.#process.exitCode !== null;
-      if (isOver) throw new Error(`the gateway is not ready: ${this.#said}`);
+    while (!(await this.#isReady())) {
+      const isOver = Date.now() > end || !this.#process.isRunning;
+      if (isOver) throw new Error(`the gateway is not ready: ${this.#process.said}`);
       await new Promise((resolve) => { setTimeout(resolve, 100); });
     }
   }
 
-  /** @param {NodeJS.Signals} signal */
-  async stop(signal) {
-    const ended = this.#process;
-    if (!ended || ended.exitCode !== null || ended.signalCode !== null) return;
-    await new Promise((resolve) => {
-      ended.once('exit', resolve);
-      ended.kill(signal);
-    });
+  #isReady() {
+    return fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(probeMs) }).then(({ ok }) => ok, () => false);
+  }
+
+  /** Ends it as `kill -9` does. */
+  async kill() {
+    await this.#process?.kill();
   }
 
   async remove() {
-    await this.stop('SIGKILL');
+    await this.kill();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

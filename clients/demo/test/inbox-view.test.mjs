@@ -1,7 +1,10 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
+import { endWithin } from '../../testing/watchdog.mjs';
 import { InboxView } from '../inbox-view.js';
+
+endWithin(60);
 
 /** @type {InboxView} */ let view;
 /** @type {any[]} What was asked for. */ let asked;

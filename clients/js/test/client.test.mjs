@@ -1,8 +1,13 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Clock, calm } from '../../testing/clock.mjs';
+import { FakeGateway, token } from '../../testing/fake-gateway.mjs';
+import { endWithin } from '../../testing/watchdog.mjs';
 import { Apus, times } from '../apus.js';
-import { FakeGateway, calm, token } from './fake-gateway.mjs';
+
+endWithin(60);
+const clock = new Clock();
 
 /** @type {FakeGateway} */ let gateway;
 /** @type {Apus} */ let apus;
@@ -10,12 +15,12 @@ import { FakeGateway, calm, token } from './fake-gateway.mjs';
 /** @type {Promise<any>} What connect() gave. */ let opening;
 
 beforeEach(() => {
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  clock.start(1_000_000);
   gateway = new FakeGateway();
 });
 afterEach(() => {
   apus.close();
-  mock.timers.reset();
+  clock.stop();
 });
 
 /** Connects a client. @param {object} [options] */
@@ -30,11 +35,8 @@ async function start(options = {}) {
   await calm();
 }
 
-/** Lets time pass, and what it triggers happen. @param {number} ms */
-async function pass(ms) {
-  mock.timers.tick(ms);
-  await calm();
-}
+/** @param {number} ms */
+const pass = (ms) => clock.pass(ms);
 
 // Hello and resume
 
@@ -531,7 +533,7 @@ test('close() while a token is being fetched dials nobody', async () => {
 });
 
 test('close() leaves no timer behind that would keep a process alive', async () => {
-  mock.timers.reset();
+  clock.stop();
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = timers();
   await start({ token: () => token(Date.now() / 1000 + 1000) });

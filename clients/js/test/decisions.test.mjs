@@ -1,10 +1,13 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { token } from '../../testing/fake-gateway.mjs';
+import { endWithin } from '../../testing/watchdog.mjs';
 import {
   backoffMs, closePolicy, expiryOf, isPosition, judge, positionAfter, refusalCloseCode, renewAfterMs, times,
 } from '../apus.js';
-import { token } from './fake-gateway.mjs';
+
+endWithin(60);
 
 test('a close code tells by its range what to do', () => {
   const expected = {

@@ -1,6 +1,9 @@
 // @ts-check
 // A gateway in the test's own process: one user's timeline, sockets of the browsers' shape, and ways to misbehave.
-// Nothing here waits: frames are handed over at once, time is the mocked one of node:test.
+// Nothing here waits: frames are handed over at once, time is that of `clock.mjs`.
+
+/** A client that sends more than this in one test asks again and again: its loop is cut, and the test says so. */
+const tooMany = 1000;
 
 export class FakeGateway {
   epoch = 'e1';
@@ -50,6 +53,7 @@ export class FakeGateway {
   /** @param {FakeSocket} socket @param {any} frame */
   handle(socket, frame) {
     this.received.push(frame);
+    if (this.received.length > tooMany) throw new Error(`the client has sent ${tooMany} frames, the last: ${frame.op}`);
     if (this.mute.has(frame.op)) return;
     const other = this.answers.get(frame.op)?.shift();
     if (other) return socket.say({ re: frame.id, ...other });
@@ -139,9 +143,4 @@ export class FakeSocket {
 export function token(expSeconds) {
   const part = (/** @type {object} */ object) => Buffer.from(JSON.stringify(object)).toString('base64url');
   return `${part({ alg: 'HS256' })}.${part({ sub: 'alice', ...(expSeconds ? { exp: expSeconds } : {}) })}.sig`;
-}
-
-/** Lets everything happen that needs no time to pass. */
-export async function calm() {
-  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => { setImmediate(resolve); });
 }

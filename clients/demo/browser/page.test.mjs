@@ -1,19 +1,22 @@
 // @ts-check
 // The demo page in a real browser, against a real gateway:
 //
-//     APUS_BINARY=.build/debug/apus node --experimental-websocket --test clients/demo/browser/page.mjs
+//     APUS_BINARY=.build/debug/apus node --test clients/demo/browser/
 //
-// (Node 22 needs no flag.) CHROMIUM names the browser when it is not `chromium`; with SCREENSHOTS, a folder, pictures
-// of the page are left there to be looked at.
+// CHROMIUM names the browser when it is not `chromium`; with SCREENSHOTS, a folder, pictures of the page are left there
+// to be looked at.
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { endWithin } from '../../testing/watchdog.mjs';
 import { launch } from './chromium.mjs';
 import { Gateway } from './gateway.mjs';
 
 const { APUS_BINARY, SCREENSHOTS } = process.env;
 if (!APUS_BINARY) throw new Error('APUS_BINARY is not set: the path of an apus executable');
+
+endWithin(110);
 
 /** @type {Gateway} */ let gateway;
 /** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
@@ -29,7 +32,7 @@ const badge = (/** @type {number} */ n) => `Number(${hook('badge')}.textContent)
 /** Publishes as the page's form does. @param {object} fields */
 async function publish(fields) {
   const answer = await fetch(`${gateway.url}/dev/notify`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' },
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, signal: AbortSignal.timeout(10_000),
     body: JSON.stringify({ to: 'alice', type: 'comment.created', actor: { id: 'bob', name: 'Bob' }, ...fields }),
   });
   assert.equal(answer.status, 200, await answer.clone().text());
@@ -173,7 +176,7 @@ test('kill -9 of the node: the page resumes when it is back, and nothing is lost
   await publish({ data: { text: 'before the crash' } });
   await alice.until(badge(1));
   const position = await alice.eval(`${hook('position')}.textContent`);
-  await gateway.stop('SIGKILL');
+  await gateway.kill();
   await alice.until(state('reconnecting'));
   await gateway.start();
   await publish({ data: { text: 'after the crash' } });
