@@ -96,9 +96,10 @@ extension NotificationRequest {
             guard let seconds = Int64(text) else { throw .badRequest("ce-ttls: must be an integer") }
             draft.ttlSeconds = seconds
         }
+        let to = attributes["to"].map { $0.split(separator: ",").map { $0.trimmed } }
+        if let one = envelope.recipient, let to, to != [one] { throw .badRequest("ce-to: names another user than the subject") }
         draft.recipients = try list(
-            attributes["to"].map { $0.split(separator: ",").map { $0.trimmed } } ?? envelope.recipient.map { [$0] }
-                ?? attributes["subject"].map { [recipient(ofSubject: $0)] }, "ce-subject")
+            to ?? envelope.recipient.map { [$0] } ?? attributes["subject"].map { [recipient(ofSubject: $0)] }, "ce-subject")
         if !body.isEmpty {
             do { draft.data = Array(try JSONValue.document(body).bytes) } catch {
                 throw .badRequest("the body (data) is no JSON: \(error)")
@@ -131,7 +132,7 @@ extension NotificationRequest {
     private static func list(_ names: [String]?, _ field: String) throws(ApusError) -> [UserID] {
         guard let names, !names.isEmpty else { throw .badRequest("\(field): names no recipient") }
         guard names.count <= Limits.recipientsMax else {
-            throw ApusError(.tooLarge, "\(field): at most \(Limits.recipientsMax) recipients, not \(names.count)")
+            throw .badRequest("\(field): at most \(Limits.recipientsMax) recipients, not \(names.count)")
         }
         var users: [UserID] = []
         var seen = Set<UserID>()
@@ -193,10 +194,14 @@ private struct Draft {
             throw .badRequest("ttl_s: must be from 1 to \(Limits.ttlSecondsMax)")
         }
         let timestamp = try timestamp()
+        let rest = rest(type, category, timestamp)
+        guard rest.count <= Limits.notificationBytesMax else {
+            throw ApusError(.tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(rest.count)")
+        }
         let notification = Notification(
             id: try eventID(), category: category, collapse: collapse,
             expiresAtMilliseconds: ttlSeconds.map { envelope.nowMilliseconds + $0 * 1000 },
-            timestampMilliseconds: timestamp, rest: rest(type, category, timestamp))
+            timestampMilliseconds: timestamp, rest: rest)
         return NotificationRequest(recipients: recipients, notification: notification)
     }
 

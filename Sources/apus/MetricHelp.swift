@@ -31,6 +31,11 @@ enum MetricHelp {
         "apus_nats_outages_total": "Times that the connection to NATS was lost.",
         "apus_nats_connected": "1 while NATS is connected.",
         "apus_nats_dropped_total": "Messages dropped because NATS was away or too slow.",
-        "apus_nats_pending": "Messages waiting to be sent to NATS.",
+        "apus_nats_pending": "Messages of the durable stream that no notifier has taken yet.",
+        "apus_bus_dropped_total": "Messages of the in-process bus dropped because a handler was too slow.",
+        "apus_embedded_commit_seconds": "From the begin to the commit of a group of operations.",
+        "apus_embedded_group_operations": "Operations in one commit of the embedded store.",
+        "apus_embedded_failures_total": "Operations that the embedded store did not do.",
+        "apus_auth_key_set_reads_total": "Readings of the key set (JWKS), by result.",
     ]
 }

@@ -126,7 +126,11 @@ struct BackendAPI: Sendable {
         Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 
-    private static func batch(_ answer: BatchAnswer) -> Response { json(.init(code: answer.status), answer.body) }
+    private static func batch(_ answer: BatchAnswer) -> Response {
+        var response = json(.init(code: answer.status), answer.body)
+        if answer.status == 503 { response.headers[.retryAfter] = "1" }
+        return response
+    }
 }
 
 extension HTTPField.Name {

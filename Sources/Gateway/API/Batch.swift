@@ -82,8 +82,7 @@ struct BatchAnswer: Sendable {
                         case .success(let results): results.forEach { list.element($0) }
                         case .failure(let error):
                             list.object {
-                                $0.member("index", index)
-                                $0.member("stored", false)
+                                if isBatch { $0.member("index", index) }
                                 $0.member("error", object: error.write)
                             }
                         }

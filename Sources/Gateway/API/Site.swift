@@ -137,7 +137,9 @@ final class Readiness: Sendable {
     func report(_ node: NodeContext) -> (isReady: Bool, body: [UInt8]) {
         let store = started.withLock { $0 }?.isStoreConnected() ?? false
         let bus = node.bus.isConnected
-        let isReady = store && bus && !isDraining
+        // The bus is told of, but not asked for: without NATS messages are still taken and delivered, later on other
+        // nodes (G11), and a balancer that emptied a whole fleet would help nobody.
+        let isReady = store && !isDraining
         let body = JSONWriter.object {
             $0.member("status", isReady ? "ready" : isDraining ? "draining" : "unavailable")
             $0.member("store", store)

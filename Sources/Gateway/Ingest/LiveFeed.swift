@@ -34,25 +34,28 @@ struct LiveFeed: Sendable {
         let subjects = node.subjects
         try await node.bus.subscribe(subjects.liveUsers, queue: nil) { message in
             guard let name = Subjects.rest(of: message.subject, below: "\(subjects.prefix).live.user"),
-                let user = UserID(name), let event = read(message)
+                let user = UserID(name), let event = read(message, needsType: true)
             else { return }
             node.hub.deliver([.liveUser(user, frame: event.frame())])
         }
         try await node.bus.subscribe(subjects.liveTopics, queue: nil) { message in
             guard let name = Subjects.rest(of: message.subject, below: "\(subjects.prefix).live.topic"),
-                let topic = Topic(name), let event = read(message)
+                let topic = Topic(name), let event = read(message, needsType: false)
             else { return }
             node.hub.deliver([.liveTopic(topic, frame: event.frame(topic))])
         }
         try await node.bus.subscribe(subjects.liveAll, queue: nil) { message in
-            guard let event = read(message) else { return }
+            guard let event = read(message, needsType: true) else { return }
             node.hub.deliver([.liveAll(frame: event.frame())])
         }
     }
 
-    private func read(_ message: BusMessage) -> Event? {
+    private func read(_ message: BusMessage, needsType: Bool) -> Event? {
         guard message.payload.count <= Limits.notificationBytesMax else { return drop(message, "over \(Limits.notificationBytesMax) bytes") }
-        do throws(ApusError) { return try Event(message.payload) } catch { return drop(message, error.message) }
+        do throws(ApusError) {
+            let event = try Event(message.payload)
+            return event.type == nil && needsType ? drop(message, "type: is missing") : event
+        } catch { return drop(message, error.message) }
     }
 
     private func drop(_ message: BusMessage, _ why: String) -> Event? {

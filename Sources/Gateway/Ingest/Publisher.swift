@@ -82,7 +82,8 @@ struct Publisher: Sendable {
                 $0.member("sessions", stored.sessions)
             case .failure(let error):
                 $0.member("id", outcome.id.text)
-                $0.member("stored", false)
+                // Left out when nobody knows.
+                if error.outcome == .notStored { $0.member("stored", false) }
                 $0.member("error", object: error.forBackend.write)
             }
         }

@@ -28,8 +28,8 @@ struct Session {
     var deadline: UInt32
     var lastSign: UInt32
     var nextPing: UInt32 = .max
-    /// Since when its output is full; 0 when it is not.
-    var slowSince: UInt32 = 0
+    /// Since when its output is full.
+    var slowSince: UInt32?
 
     /// From the token: of the handshake, then of `hello` or `auth`.
     var token: VerifiedToken?
@@ -63,7 +63,8 @@ struct Session {
 struct RateLimiter: Hashable, Sendable {
     private var tokens = Float(Limits.operationsBurst)
     private var refilledAtMilliseconds: UInt64 = 0
-    private(set) var refusedInARow: UInt16 = 0
+    /// Refused since the bucket was last half full: a client that pauses for two seconds is forgiven.
+    private var refused: UInt16 = 0
 
     enum Decision: Hashable { case pass, refuse(retryMilliseconds: Int), flood }
 
@@ -71,13 +72,13 @@ struct RateLimiter: Hashable, Sendable {
         let elapsed = now &- refilledAtMilliseconds
         refilledAtMilliseconds = now
         tokens = min(Float(Limits.operationsBurst), tokens + Float(min(elapsed, 60_000)) * Float(Limits.operationsPerSecond) / 1000)
+        if tokens >= Float(Limits.operationsBurst / 2) { refused = 0 }
         if tokens >= 1 {
             tokens -= 1
-            refusedInARow = 0
             return .pass
         }
-        refusedInARow &+= 1
-        guard refusedInARow < Limits.rateLimitedInARowMax else { return .flood }
+        refused &+= 1
+        guard refused < Limits.refusedOperationsMax else { return .flood }
         return .refuse(retryMilliseconds: max(1, Int((1 - tokens) * 1000 / Float(Limits.operationsPerSecond)).advanced(by: 1)))
     }
 }

@@ -130,12 +130,12 @@ extension Shard {
         let slot = connection.slot
         guard slot >= 0 else { return }
         if isWritable {
-            sessions[slot].slowSince = 0
+            sessions[slot].slowSince = nil
             // A request is answered only as fast as answers are taken.
             if sessions[slot].phase == .live { connection.resume(.output) }
             if sessions[slot].stream?.retry() == true { read(slot) }
         } else {
-            sessions[slot].slowSince = max(1, nowTick)
+            sessions[slot].slowSince = nowTick
             if sessions[slot].phase == .live { connection.pause(.output) }
         }
     }

@@ -89,6 +89,8 @@ extension Shard {
                 case .success(let value): done(shard, slot, value)
                 case .failure(let error):
                     shard.node.metrics.storeFailures.increment()
+                    // It may have been done all the same: whoever else holds the user is told to look.
+                    if error.outcome == .unknown, let user = shard.sessions[slot].user { shard.node.router.uncertain(user) }
                     shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
                 }
             }

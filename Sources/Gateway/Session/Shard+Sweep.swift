@@ -44,11 +44,12 @@ extension Shard {
             return close(slot, .unauthenticated)
         }
         let ping = UInt32(node.configuration.pingSeconds)
-        if tick - sessions[slot].lastSign > UInt32(Double(ping) * Limits.silentPingIntervals) {
+        if tick > sessions[slot].lastSign + UInt32(Double(ping) * Limits.silentPingIntervals) {
             return close(slot, .goingAway)
         }
-        let slowSince = sessions[slot].slowSince
-        if slowSince > 0, tick - slowSince > UInt32(Limits.slowSessionSeconds) { return close(slot, .tooSlow) }
+        if let since = sessions[slot].slowSince, tick > since + UInt32(Limits.slowSessionSeconds) {
+            return close(slot, .tooSlow)
+        }
         if sessions[slot].stream?.phase == .stale, sessions[slot].connection.isWritable,
             sessions[slot].stream?.retry() == true
         { read(slot) }

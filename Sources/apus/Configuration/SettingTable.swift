@@ -30,7 +30,7 @@ extension Setting {
     static let redisURL = Setting(
         "redis.url", .text, shown: .url,
         about:
-            "redis://[user:pass@]host:port[/db], rediss://, redis+sentinel://h1,h2/name or redis+cluster://h1,h2; with nats.url. Unset: embedded."
+            "redis://[user:pass@]host:port[/db], or rediss:// for TLS (Sentinel and Cluster are not there yet); with nats.url. Unset: embedded."
     )
     static let redisCA = Setting("redis.ca", about: "CA certificates (PEM) for rediss://. Unset: the system's.")
     static let natsURL = Setting(
