@@ -71,6 +71,8 @@ public enum Limits {
     public static let tokenBytesMax = 4 * 1024
     /// HMAC secrets shorter than the hash are refused (RFC 7518 §3.2).
     public static let secretBytesMin = 32
+    /// The same where a platform brings tokens of its own (ADR 10): 192 bits, when they are random.
+    public static let platformSecretBytesMin = 24
 
     // MARK: Backends
 

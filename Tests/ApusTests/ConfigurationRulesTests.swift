@@ -50,6 +50,10 @@ struct ConfigurationRulesTests {
             "--auth-allow-short-secret", "--auth-user-claim", "uid", secret: "paopao-compat-test-secret")
         #expect(allowed.node.auth.hs256Secret == "paopao-compat-test-secret")
         #expect(allowed.warnings.contains { $0.hasPrefix("APUS_AUTH_HS256_SECRET has 25 bytes") })
+        let platforms = try await load("--auth-user-claim", "uid", secret: "paopao-compat-test-secret")
+        #expect(platforms.warnings.contains { $0.hasPrefix("APUS_AUTH_HS256_SECRET has 25 bytes") })
+        let shorter = try await problem("--auth-user-claim", "uid", secret: "twenty-three-bytes-long")
+        #expect(shorter.contains("has 23 bytes, fewer than the 24"))
         for arguments in [["--auth-allow-short-secret"], []] {
             let line = try await problem(arguments.first ?? "--dev=false", secret: "18a6413dc4fe394c66345ebe501b2f26")
             #expect(line.contains("published sample secret"))

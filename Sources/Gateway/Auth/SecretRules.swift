@@ -4,13 +4,18 @@ import Core
 public enum SecretRules {
     /// What is wrong with a secret, as the end of a sentence that begins with the setting's name; nil when nothing is.
     ///
-    /// - Parameter allowShort: Accepts secrets below 32 bytes, for a platform whose secret cannot be changed today.
-    ///   A published secret is refused all the same: everybody can make tokens with it.
-    public static func problem(_ secret: String, allowShort: Bool) -> String? {
+    /// A published secret is always refused: everybody can make tokens with it.
+    ///
+    /// - Parameters:
+    ///   - isPlatforms: The tokens are a platform's own, as its own user claim shows (`APUS_AUTH_USER_CLAIM`): its secret
+    ///     was chosen before Apus came, and `Limits.platformSecretBytesMin` are enough (ADR 10).
+    ///   - allowShort: Accepts any length, for a platform whose secret cannot be changed today.
+    public static func problem(_ secret: String, isPlatforms: Bool = false, allowShort: Bool) -> String? {
         if isPublished(secret) { return "is a published sample secret: everybody can make tokens with it" }
         let bytes = secret.utf8.count
-        if bytes < Limits.secretBytesMin, !allowShort {
-            return "has \(bytes) bytes, fewer than the \(Limits.secretBytesMin) that HS256 needs"
+        let least = isPlatforms ? Limits.platformSecretBytesMin : Limits.secretBytesMin
+        if bytes < least, !allowShort {
+            return "has \(bytes) bytes, fewer than the \(least) that HS256 needs"
         }
         return nil
     }

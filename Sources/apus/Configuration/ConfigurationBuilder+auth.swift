@@ -37,7 +37,8 @@ extension ConfigurationBuilder {
     private func secret() throws -> String? {
         guard let secret = try values.text(.secret) else { return nil }
         let allowShort = try values.flag(.allowShortSecret)
-        if let problem = SecretRules.problem(secret, allowShort: allowShort) {
+        let isPlatforms = try values.text(.userClaim).map { $0 != "sub" } ?? false
+        if let problem = SecretRules.problem(secret, isPlatforms: isPlatforms, allowShort: allowShort) {
             var fix = "make a random one: openssl rand -base64 48"
             if !allowShort, SecretRules.problem(secret, allowShort: true) == nil {
                 fix +=
