@@ -63,7 +63,8 @@ struct Session {
 struct RateLimiter: Hashable, Sendable {
     private var tokens = Float(Limits.operationsBurst)
     private var refilledAtMilliseconds: UInt64 = 0
-    private(set) var refusedInARow: UInt16 = 0
+    /// Refused operations less those that passed since: under a flood one passes now and then, so "in a row" never counts up.
+    private var refused: UInt16 = 0
 
     enum Decision: Hashable { case pass, refuse(retryMilliseconds: Int), flood }
 
@@ -73,11 +74,11 @@ struct RateLimiter: Hashable, Sendable {
         tokens = min(Float(Limits.operationsBurst), tokens + Float(min(elapsed, 60_000)) * Float(Limits.operationsPerSecond) / 1000)
         if tokens >= 1 {
             tokens -= 1
-            refusedInARow = 0
+            refused -= refused > 0 ? 1 : 0
             return .pass
         }
-        refusedInARow &+= 1
-        guard refusedInARow < Limits.rateLimitedInARowMax else { return .flood }
+        refused += 1
+        guard refused < Limits.rateLimitedNetMax else { return .flood }
         return .refuse(retryMilliseconds: max(1, Int((1 - tokens) * 1000 / Float(Limits.operationsPerSecond)).advanced(by: 1)))
     }
 }
