@@ -42,7 +42,12 @@ struct LimitTests {
     func rateLimit() async throws {
         let (client, _) = try await TestNode.shared.session(someUser())
         defer { client.drop() }
-        for id in 0..<300 { try await client.send("{\"id\":\(id),\"op\":\"subscribe\",\"topic\":\"t\"}") }
+        var frames: [UInt8] = []
+        for id in 0..<300 {
+            let frame = "{\"id\":\(id),\"op\":\"subscribe\",\"topic\":\"t\"}"
+            frames += Array(FrameEncoder.client(.text, Array(frame.utf8)).readableBytesView)
+        }
+        try await client.send(raw: frames)
         var (passed, refused, retry) = (0, 0, Int64(0))
         for _ in 0..<300 {
             let reply = try await client.frame()

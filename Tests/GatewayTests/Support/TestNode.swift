@@ -69,26 +69,30 @@ final class TestNode: Sendable {
         logger.logLevel = .critical
         let verifier = TokenVerifier(configuration.auth, logger: logger)
         try await verifier.start()
-        let node = try Node(
-            configuration, incarnation: incarnation,
-            ports: NodePorts(
-                timelines: fault, inbox: fault, presence: fault, bus: bus, isStoreConnected: { fault.mode == .up }),
-            verifier: verifier, group: group, files: files, metrics: { "# none\n" }, logger: logger)
-        box.set(node)
-        try await node.start()
-        return TestNode(node: node, world: world, fault: fault, bus: bus, group: group)
+        do {
+            let node = try Node(
+                configuration, incarnation: incarnation,
+                ports: NodePorts(
+                    timelines: fault, inbox: fault, presence: fault, bus: bus, isStoreConnected: { fault.mode == .up }),
+                verifier: verifier, group: group, files: files, metrics: { "# none\n" }, logger: logger)
+            box.set(node)
+            try await node.start()
+            return TestNode(node: node, world: world, fault: fault, bus: bus, group: group)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
     }
 
     /// Runs `body` with a node of its own, which is drained after it.
-    static func run<Result>(
+    static func run(
         _ name: String = "gw-test", in world: TestWorld? = nil, files: [String: SiteFile] = [:],
-        configure: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode) async throws -> Result
-    ) async throws -> Result {
+        configure: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode) async throws -> Void
+    ) async throws {
         let node = try await start(name, in: world, files: files, configure: configure)
         do {
-            let result = try await body(node)
+            try await body(node)
             await node.stop()
-            return result
         } catch {
             await node.stop()
             throw error
