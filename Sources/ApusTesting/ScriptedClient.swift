@@ -32,10 +32,18 @@ public final class ScriptedClient: Sendable {
     }
 
     /// Opens a raw connection; nothing is sent.
-    public static func raw(port: Int, tls: NIOSSLContext? = nil) async throws -> ScriptedClient {
+    ///
+    /// - Parameter receiveBufferBytes: A small buffer of the kernel, so that a slow reader is noticed soon; nil: the usual.
+    public static func raw(
+        port: Int, tls: NIOSSLContext? = nil, receiveBufferBytes: Int? = nil
+    ) async throws -> ScriptedClient {
         let inbox = Inbox()
-        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+        if let receiveBufferBytes {
+            bootstrap = bootstrap.channelOption(.socketOption(.so_rcvbuf), value: .init(receiveBufferBytes))
+        }
+        let channel = try await bootstrap
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls {
@@ -51,9 +59,10 @@ public final class ScriptedClient: Sendable {
 
     /// Upgrades to a WebSocket. - Throws: `TestFailure` with the server's answer when that is not 101.
     public static func connect(
-        port: Int, path: String = "/ws", headers: [String] = [], tls: NIOSSLContext? = nil
+        port: Int, path: String = "/ws", headers: [String] = [], tls: NIOSSLContext? = nil,
+        receiveBufferBytes: Int? = nil
     ) async throws -> ScriptedClient {
-        let client = try await raw(port: port, tls: tls)
+        let client = try await raw(port: port, tls: tls, receiveBufferBytes: receiveBufferBytes)
         let head = try await client.upgrade(path: path, headers: headers)
         guard head.hasPrefix("HTTP/1.1 101 ") else {
             client.drop()
@@ -201,10 +210,13 @@ private final class Inbox: Sendable {
         within seconds: Double, _ what: String, _ take: (inout sending State) -> sending Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now + .seconds(seconds)
+        var pause = 1
         while true {
             if let value = state.withLock({ take(&$0) }) { return value }
             guard ContinuousClock.now < deadline else { throw TestFailure("\(what) within \(seconds) s") }
-            try await Task.sleep(for: .milliseconds(1))
+            try await Task.sleep(for: .milliseconds(pause))
+            // Hundreds of clients may wait at the same time.
+            pause = min(pause + 1, 20)
         }
     }
 }

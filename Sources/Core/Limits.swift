@@ -36,8 +36,8 @@ public enum Limits {
     public static let operationsPerSecond = 50
     /// Operations that it may send at once after a pause.
     public static let operationsBurst = 200
-    /// Refused operations, without a pause in between, that make a flood: the session is closed with 4429.
-    public static let refusedOperationsMax = 500
+    /// Refused operations, less those that passed since, that make a flood: the session is closed with 4429.
+    public static let rateLimitedNetMax = 500
     /// Operations of one session that may wait for the store; past it, its socket is not read.
     public static let operationsInFlightMax = 64
     /// Output that may wait for one session before bodies are withheld (`behind`; G9).

@@ -9,7 +9,8 @@ public final class ApusProcess: Sendable {
     public static let apiKey = "an-api-key-for-tests"
 
     /// - Parameters:
-    ///   - environment: Further settings; an empty list with Redis and NATS unset is the embedded node.
+    ///   - environment: Further settings; an empty list with Redis and NATS unset is the embedded node. An empty value
+    ///     takes away one that is usually set.
     ///   - folder: Kept by the caller when the data must outlive the process; nil makes one.
     public init(
         _ node: String = "gw-1", environment: [String: String] = [:], arguments: [String] = [], folder: URL? = nil

@@ -30,7 +30,23 @@ struct BackendAPI: Sendable {
         let guarded = router.group("v1").add(middleware: APIKeys(node.configuration.apiKeys))
         addPublishing(guarded)
         addQuestions(guarded)
+        addRefusals(router)
         return router
+    }
+
+    /// Every other method of a known path is answered 405, not 404.
+    private func addRefusals(_ router: Router<BasicRequestContext>) {
+        for (path, routes) in Dictionary(grouping: router.routes, by: { $0.path.description }) {
+            let served = routes.map(\.method)
+            let allow = served.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in [HTTPRequest.Method.get, .post, .put, .patch, .delete] where !served.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ -> Response in
+                    var response = ErrorsAsJSON.answer(.badRequest("only \(allow) is served here"), status: .methodNotAllowed)
+                    response.headers[.allow] = allow
+                    return response
+                }
+            }
+        }
     }
 
     private func addPublishing(_ routes: RouterGroup<BasicRequestContext>) {

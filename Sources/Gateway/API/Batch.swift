@@ -32,6 +32,9 @@ struct Batch: Sendable {
     }
 
     private static func object(_ bytes: ArraySlice<UInt8>) -> Result<JSONObject, ApusError> {
+        guard bytes.count <= Limits.notificationBytesMax else {
+            return .failure(ApusError(.tooLarge, "an item has at most \(Limits.notificationBytesMax) bytes, this one \(bytes.count)"))
+        }
         do throws(JSONError) { return .success(try JSONObject(bytes)) } catch { return .failure(.badRequest("not an object: \(error)")) }
     }
 

@@ -63,7 +63,7 @@ struct Session {
 struct RateLimiter: Hashable, Sendable {
     private var tokens = Float(Limits.operationsBurst)
     private var refilledAtMilliseconds: UInt64 = 0
-    /// Refused since the bucket was last half full: a client that pauses for two seconds is forgiven.
+    /// Refused operations less those that passed since: under a flood one passes now and then, so "in a row" never counts up.
     private var refused: UInt16 = 0
 
     enum Decision: Hashable { case pass, refuse(retryMilliseconds: Int), flood }
@@ -72,13 +72,13 @@ struct RateLimiter: Hashable, Sendable {
         let elapsed = now &- refilledAtMilliseconds
         refilledAtMilliseconds = now
         tokens = min(Float(Limits.operationsBurst), tokens + Float(min(elapsed, 60_000)) * Float(Limits.operationsPerSecond) / 1000)
-        if tokens >= Float(Limits.operationsBurst / 2) { refused = 0 }
         if tokens >= 1 {
             tokens -= 1
+            refused -= refused > 0 ? 1 : 0
             return .pass
         }
-        refused &+= 1
-        guard refused < Limits.refusedOperationsMax else { return .flood }
+        refused += 1
+        guard refused < Limits.rateLimitedNetMax else { return .flood }
         return .refuse(retryMilliseconds: max(1, Int((1 - tokens) * 1000 / Float(Limits.operationsPerSecond)).advanced(by: 1)))
     }
 }

@@ -39,7 +39,12 @@ extension Shard {
         guard sessions[slot].phase == .live, sessions[slot].stream != nil else {
             return sessions[slot].openingHint = max(sessions[slot].openingHint, seq)
         }
-        if !sessions[slot].connection.isWritable { goBehind(slot, head: seq) }
+        if !sessions[slot].connection.isWritable {
+            // What this turn wrote may only wait for its end: a burst does not make a reader slow.
+            sessions[slot].connection.flush()
+            guard sessions.isUsed(slot) else { return }
+            if !sessions[slot].connection.isWritable { goBehind(slot, head: seq) }
+        }
         switch sessions[slot].stream?.hint(seq: seq, previous: previous, id: id) {
         case .deliver:
             send(frame, to: slot)
@@ -90,7 +95,9 @@ extension Shard {
             sessions[slot].stream?.readFailed()
             return
         }
-        switch sessions[slot].stream?.page(page) {
+        var part = page
+        part.entries = Self.firstPart(of: page.entries)
+        switch sessions[slot].stream?.page(part) {
         case .deliver(let entries, let next):
             for entry in entries { send(json: entry.frame, to: slot) }
             if next == .read { readOn(slot) }
@@ -104,7 +111,19 @@ extension Shard {
     /// A long replay waits for the socket instead of filling memory.
     private func readOn(_ slot: Int32) {
         sessions[slot].connection.flush()
+        // A failed flush ends the connection at once.
+        guard sessions.isUsed(slot) else { return }
         if sessions[slot].connection.isWritable { read(slot) } else { sessions[slot].stream?.readFailed() }
+    }
+
+    /// As many of the entries as may wait for one session (G9): at least two, since the first of a read may be known.
+    static func firstPart(of entries: [TimelineEntry]) -> [TimelineEntry] {
+        var bytes = 0
+        let rest = entries.firstIndex { entry in
+            bytes += entry.frame.count
+            return bytes > Limits.outputBytesMax
+        }
+        return rest.map { Array(entries.prefix(max($0, 2))) } ?? entries
     }
 
     // MARK: Live events
@@ -131,9 +150,9 @@ extension Shard {
         guard slot >= 0 else { return }
         if isWritable {
             sessions[slot].slowSince = nil
-            // A request is answered only as fast as answers are taken.
-            if sessions[slot].phase == .live { connection.resume(.output) }
             if sessions[slot].stream?.retry() == true { read(slot) }
+            // A request is answered only as fast as answers are taken. Last of all: what waits may end the session.
+            if sessions[slot].phase == .live { connection.resume(.output) }
         } else {
             sessions[slot].slowSince = nowTick
             if sessions[slot].phase == .live { connection.pause(.output) }

@@ -137,7 +137,7 @@ extension Shard {
     }
 
     /// Both answers are there.
-    fileprivate func welcome(_ found: TimelineOpening, _ evicted: [SessionRecord], _ opening: Opening, _ slot: Int32) {
+    fileprivate func welcome(_ found: TimelineOpening, _ opening: Opening, _ slot: Int32) {
         guard sessions[slot].phase == .opening, let token = sessions[slot].token else { return }
         node.metrics.hello(found.verdict == .resumed ? "resumed" : "ok")
         var resync: ResyncReason?
@@ -151,16 +151,17 @@ extension Shard {
             unread: found.unread, pingMilliseconds: node.configuration.pingSeconds * 1000)
         sessions[slot].phase = .live
         send(json: ServerFrames.welcome(opening.id, welcome), to: slot)
-        let replayed = found.entries.last.map { ($0.seq, $0.id) } ?? (found.head.seq, found.head.last)
-        for entry in found.entries { send(json: entry.frame, to: slot) }
+        let entries = Self.firstPart(of: found.entries)
+        let replayed = entries.last.map { ($0.seq, $0.id) } ?? (found.head.seq, found.head.last)
+        for entry in entries { send(json: entry.frame, to: slot) }
         sessions[slot].stream = SessionStream(
             epoch: found.head.epoch, seq: replayed.0, last: replayed.1, headSeq: found.head.seq)
         if sessions[slot].stream?.phase == .reading { read(slot) }
-        for record in evicted { node.router.disconnect(token.user, record, .tooManySessions) }
-        sessions[slot].connection.resume(.hello)
         // What was appended while the store was asked may have been hinted before there was a stream to take the hint.
         let hint = sessions[slot].openingHint
         if sessions[slot].stream?.reaches(seq: hint) == .read { read(slot) }
+        // Last of all: among the frames that wait may be the one that ends the session.
+        sessions[slot].connection.resume(.hello)
     }
 
     fileprivate func openingFailed(_ error: StoreError, _ opening: Opening, _ slot: Int32) {
@@ -180,7 +181,7 @@ private final class Opening: @unchecked Sendable {
     let id: [UInt8]?
     let record: SessionRecord
     let user: UserID
-    private var evicted: Result<[SessionRecord], StoreError>?
+    private var registration: Result<Void, StoreError>?
     private var found: Result<TimelineOpening, StoreError>?
 
     init(shard: Shard, key: SessionKey, id: [UInt8]?, record: SessionRecord, user: UserID) {
@@ -192,8 +193,13 @@ private final class Opening: @unchecked Sendable {
     }
 
     func registered(_ result: Result<[SessionRecord], StoreError>) {
+        // They are out of the directory, so they must go even when this session is gone or fails: nothing would reach
+        // them any more.
+        if case .success(let evicted) = result {
+            for record in evicted { shard.node.router.disconnect(user, record, .tooManySessions) }
+        }
         shard.resume(key) { _, slot in
-            self.evicted = result
+            self.registration = result.map { _ in }
             self.finish(slot)
         }
     }
@@ -206,9 +212,9 @@ private final class Opening: @unchecked Sendable {
     }
 
     private func finish(_ slot: Int32) {
-        guard let evicted, let found else { return }
-        switch (evicted, found) {
-        case (.success(let evicted), .success(let found)): shard.welcome(found, evicted, self, slot)
+        guard let registration, let found else { return }
+        switch (registration, found) {
+        case (.success, .success(let found)): shard.welcome(found, self, slot)
         case (.failure(let error), _), (_, .failure(let error)): shard.openingFailed(error, self, slot)
         }
     }

@@ -14,7 +14,8 @@ extension Shard {
         case .text(let frame): request(frame, slot)
         case .ping:
             if !sessions[slot].pings.take(nowMilliseconds: nowMilliseconds) { close(slot, .tooManyRequests) }
-        case .pong, .binary, .close, .failure: break
+        case .failure(let code, _): failed(slot, code)
+        case .pong, .binary, .close: break
         }
     }
 
@@ -79,10 +80,6 @@ extension Shard {
         if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax { sessions[slot].connection.pause(.operations) }
         call { result in
             self.resume(key) { shard, slot in
-                if shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax {
-                    shard.sessions[slot].connection.resume(.operations)
-                }
-                guard shard.sessions.isUsed(slot) else { return }
                 shard.sessions[slot].operationsInFlight -= 1
                 guard shard.sessions[slot].phase == .live else { return }
                 switch result {
@@ -92,6 +89,10 @@ extension Shard {
                     // It may have been done all the same: whoever else holds the user is told to look.
                     if error.outcome == .unknown, let user = shard.sessions[slot].user { shard.node.router.uncertain(user) }
                     shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
+                }
+                // Last of all: what waits may end the session.
+                if shard.sessions.isUsed(slot), shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax - 1 {
+                    shard.sessions[slot].connection.resume(.operations)
                 }
             }
         }
@@ -130,6 +131,8 @@ extension Shard {
             slot, id,
             { node.timelines.read(user, after: sync.after, last: sync.last, epoch: sync.epoch, limit: sync.limit, $0) }
         ) { shard, slot, page in
+            var page = page
+            page.entries = Shard.firstPart(of: page.entries)
             shard.ok(
                 id,
                 ServerFrames.page(

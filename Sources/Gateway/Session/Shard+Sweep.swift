@@ -70,10 +70,18 @@ extension Shard {
                 if shard.sessions[slot].phase == .live {
                     shard.send(json: ServerFrames.draining(reconnectMilliseconds: delay), to: slot)
                 }
-                let key = shard.key(slot)
-                shard.loop.scheduleTask(in: .milliseconds(Int64(delay) + 300)) {
-                    shard.resume(key) { shard, slot in shard.close(slot, .draining) }
-                }
+                shard.leave(shard.key(slot), afterMilliseconds: delay + 300, patience: 40)
+            }
+        }
+    }
+
+    /// Closes a session for the drain, as soon as what it asked for is answered; at most `patience` times 50 ms later.
+    private func leave(_ key: SessionKey, afterMilliseconds delay: Int, patience: Int) {
+        loop.scheduleTask(in: .milliseconds(Int64(delay))) {
+            self.resume(key) { shard, slot in
+                guard shard.sessions[slot].operationsInFlight > 0, patience > 0 else { return shard.close(slot, .draining) }
+                shard.sessions[slot].connection.pause(.draining)
+                shard.leave(key, afterMilliseconds: 50, patience: patience - 1)
             }
         }
     }

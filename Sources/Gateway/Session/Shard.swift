@@ -147,6 +147,14 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         sessions[slot].connection.close(code, reason)
     }
 
+    /// The connection was failed and its close frame is on its way: it gets no more than the peer's time to answer.
+    func failed(_ slot: Int32, _ code: CloseCode) {
+        sessions[slot].phase = .closing
+        sessions[slot].deadline = nowTick + UInt32(Limits.closeTimeoutSeconds)
+        node.metrics.closed(code.rawValue)
+        leaveHub(slot)
+    }
+
     // MARK: Answers from elsewhere
 
     func key(_ slot: Int32) -> SessionKey { SessionKey(slot: slot, generation: sessions.generation(slot)) }

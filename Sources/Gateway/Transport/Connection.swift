@@ -268,7 +268,10 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
         defer { isDecoding = false }
         while state == .open, !isPaused, let output = decoder.next(&bytes, application.frames) {
             switch output {
-            case .failure(let code, let why): sendLast(FrameEncoder.close(code.rawValue, reason: why))
+            case .failure(let code, let why):
+                sendLast(FrameEncoder.close(code.rawValue, reason: why))
+                // The session is over now, not when the peer deigns to close.
+                application.received(self, output)
             case .close(let code, _): answerClose(code, context)
             case .ping(let payload):
                 write(FrameEncoder.server(.pong, payload))
@@ -312,6 +315,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let operations = PauseReasons(rawValue: 4)
     /// The peer does not take what it was answered.
     public static let output = PauseReasons(rawValue: 8)
+    /// The session is about to be closed: only what was asked before is answered.
+    public static let draining = PauseReasons(rawValue: 16)
 }
 
 extension Optional where Wrapped == ByteBuffer {

@@ -1,0 +1,85 @@
+import ApusTesting
+import Core
+import Testing
+import Wire
+
+@testable import Gateway
+
+@Suite("Drain: a node leaves without loss (G10)")
+struct DrainTests {
+    @Test("readyz is 503 at once; sessions hear draining with a time and are closed with 4512; no socket is taken any more")
+    func drain() async throws {
+        let node = try await TestNode.start()
+        let user = someUser()
+        let (client, _) = try await node.session(user)
+        let greeting = try await node.socket()
+        defer { [client, greeting].forEach { $0.drop() } }
+        let (port, backendPort) = (node.port, node.backendPort)
+        async let stopped: Void = node.stop()
+        try await eventually("readyz is 503", within: 0.7) {
+            let probe = try await ScriptedClient.raw(port: backendPort)
+            defer { probe.drop() }
+            try await probe.send(raw: Array("GET /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".utf8))
+            return try await probe.httpAnswer().status == 503
+        }
+        let began = ContinuousClock.now
+        let event = try await client.frame()
+        #expect(event.string("ev") == "draining")
+        #expect((0...15_000).contains(event.number("reconnect_ms") ?? -1))
+        #expect(try await client.closeCode() == 4512)
+        #expect(try await greeting.closeCode() == 4512)
+        try await eventually("nobody listens", within: 3) { (try? await ScriptedClient.raw(port: port)) == nil }
+        await stopped
+        #expect(ContinuousClock.now - began < .seconds(10))
+    }
+
+    @Test("What was asked before the end is answered before it, and what was published is stored")
+    func inFlight() async throws {
+        let world = try TestWorld()
+        let user = someUser()
+        let node = try await TestNode.start(in: world)
+        let (client, welcome) = try await node.session(user)
+        defer { client.drop() }
+        let published = Locked(0)
+        let publishing = Task { [node] in
+            while (try? await node.notify(user)) != nil { published.change { $0 += 1 } }
+        }
+        async let stopped: Void = node.stop()
+        var (asked, answered, closed) = (0, 0, false)
+        // Asks until it is closed; the answers to all but the very last frames must come.
+        while !closed {
+            if asked < 150 {
+                try? await client.send("{\"id\":\(asked),\"op\":\"ping\"}")
+                asked += 1
+            }
+            switch try await client.next() {
+            case .text(let text): if text.hasPrefix("{\"re\"") { answered += 1 }
+            case .close(let code, _):
+                #expect(code == 4512)
+                closed = true
+            case .end: closed = true
+            default: break
+            }
+        }
+        await stopped
+        await publishing.value
+        #expect(answered > 0)
+        try await TestNode.run("gw-next", in: world) { next in
+            let (again, resumed) = try await next.session(user, resume: welcome.position)
+            defer { again.drop() }
+            #expect(resumed.bool("resumed") == true)
+            #expect((resumed.number("seq") ?? 0) >= Int64(published.value))
+        }
+    }
+
+    @Test("A drain ends although the store hangs")
+    func storeAway() async throws {
+        let node = try await TestNode.start()
+        let (client, _) = try await node.session(someUser())
+        defer { client.drop() }
+        node.fault.mode = .hanging
+        let began = ContinuousClock.now
+        await node.stop()
+        #expect(ContinuousClock.now - began < .seconds(15))
+    }
+}

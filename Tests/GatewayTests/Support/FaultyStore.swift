@@ -1,0 +1,124 @@
+import Core
+import Dispatch
+import Embedded
+import Notifications
+import Presence
+import Synchronization
+import Timelines
+
+/// The embedded store behind a switch: tests take it away and give it back while sockets are up.
+final class FaultyStore: Sendable {
+    enum Mode: Hashable, Sendable {
+        case up
+        /// Every call fails at once and nothing is stored, as when a Redis is out of memory.
+        case unavailable
+        /// No call is answered before the deadline that every store has, as behind a black hole.
+        case hanging
+        /// Writes happen, but their answers are lost.
+        case answersLost
+    }
+
+    let store: EmbeddedStore
+    private let current = Mutex(Mode.up)
+
+    init(_ store: EmbeddedStore) { self.store = store }
+
+    var mode: Mode {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+
+    /// Passes a call on, or fails it as the mode says. `writes` calls are done even when their answers are lost.
+    private func pass<Value>(
+        writes: Bool = false, _ done: @escaping Completion<Value>, _ call: (@escaping Completion<Value>) -> Void
+    ) {
+        switch mode {
+        case .up: call(done)
+        case .unavailable: done(.failure(StoreError(.notStored, "switched off")))
+        case .hanging: Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
+        case .answersLost:
+            if writes { call { _ in } }
+            Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
+        }
+    }
+
+    private static func afterDeadline(_ body: @escaping @Sendable () -> Void) {
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Limits.storeDeadlineMilliseconds), execute: body)
+    }
+}
+
+extension FaultyStore: TimelineStore {
+    func open(_ user: UserID, at cursor: Cursor?, limit: Int, _ done: @escaping Completion<TimelineOpening>) {
+        pass(done) { store.open(user, at: cursor, limit: limit, $0) }
+    }
+
+    func read(
+        _ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int,
+        _ done: @escaping Completion<TimelinePage>
+    ) {
+        pass(done) { store.read(user, after: seq, last: last, epoch: epoch, limit: limit, $0) }
+    }
+
+    func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
+        pass(done) { store.heads(users, $0) }
+    }
+}
+
+extension FaultyStore: InboxStore {
+    func append(
+        _ notification: Notification, to user: UserID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<AppendOutcome>
+    ) {
+        pass(writes: true, done) { store.append(notification, to: user, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func page(_ query: InboxQuery, of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxPage>) {
+        pass(done) { store.page(query, of: user, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func markRead(
+        _ selection: ReadSelection, category: String?, of user: UserID, id: EventID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<ReadOutcome>
+    ) {
+        pass(writes: true, done) {
+            store.markRead(selection, category: category, of: user, id: id, nowMilliseconds: nowMilliseconds, $0)
+        }
+    }
+
+    func counts(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxCounts>) {
+        pass(done) { store.counts(of: user, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
+        pass(done) { store.expire(limit: limit, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
+        pass(done) { store.unreadDrift(of: user, nowMilliseconds: nowMilliseconds, $0) }
+    }
+}
+
+extension FaultyStore: PresenceStore {
+    func register(
+        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
+        _ done: @escaping Completion<[SessionRecord]>
+    ) {
+        pass(writes: true, done) { store.register(record, of: user, limit: limit, alive: alive, $0) }
+    }
+
+    func remove(_ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>) {
+        pass(writes: true, done) { store.remove(sessions, of: user, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
+        pass(done) { store.lookup(users, $0) }
+    }
+
+    func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {
+        pass(writes: true, done) { store.renewLease(node, seconds: seconds, $0) }
+    }
+
+    func dropLease(_ node: Incarnation, _ done: @escaping Completion<Void>) {
+        pass(writes: true, done) { store.dropLease(node, $0) }
+    }
+}
