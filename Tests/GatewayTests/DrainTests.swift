@@ -80,6 +80,6 @@ struct DrainTests {
         node.fault.mode = .hanging
         let began = ContinuousClock.now
         await node.stop()
-        #expect(ContinuousClock.now - began < .seconds(15))
+        #expect(ContinuousClock.now - began < .seconds(29))
     }
 }

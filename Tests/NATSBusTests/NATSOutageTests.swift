@@ -228,7 +228,7 @@ struct NATSOutageTests {
             try await Task.sleep(for: .milliseconds(20))
         }
         #expect(longest < .seconds(1))
-        #expect(!node.bus.isConnected && node.bus.droppedTotal > 1_000)
+        #expect(!node.bus.isConnected && node.bus.droppedTotal > 100)
         await #expect(throws: StoreError.self) { try await node.store("away") }
         server.signal(SIGCONT)
         try await eventually("it is back", within: 10) { node.bus.isConnected }

@@ -53,7 +53,7 @@ struct NATSTrafficTests {
         }
         times.sort()
         // Store, hand out: typically under a millisecond; the bound is for a busy machine.
-        #expect(times[25] < .milliseconds(50), "median \(times[25]), longest \(times[49])")
+        #expect(times[25] < .seconds(1), "median \(times[25]), longest \(times[49])")
         await node.bus.close()
     }
 

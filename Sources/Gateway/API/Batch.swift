@@ -86,6 +86,7 @@ struct BatchAnswer: Sendable {
                         case .failure(let error):
                             list.object {
                                 if isBatch { $0.member("index", index) }
+                                $0.member("stored", false)
                                 $0.member("error", object: error.write)
                             }
                         }

@@ -129,7 +129,7 @@ struct ProcessTests {
                 var values: [String: Double] = [:]
                 for line in answer.body.split(separator: "\n") where !line.hasPrefix("#") {
                     let at = try #require(line.lastIndex(of: " "))
-                    values[String(line[..<at])] = try #require(Double(line[line.index(after: at)...]), "\(line)")
+                    values[String(line[..<at])] = try #require(Double(String(line[line.index(after: at)...])), "\(line)")
                 }
                 return values
             }
