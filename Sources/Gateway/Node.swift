@@ -205,7 +205,8 @@ public final class Node: Sendable {
         let spread = min(15_000, max(500, context.sessionCount.current))
         for shard in context.hub.shards { shard.drain(spreadMilliseconds: spread) }
         let deadline = started + UInt64(Limits.drainSeconds) * 1_000_000_000
-        while context.sessionCount.current > 0, context.time.monotonicNanoseconds() < deadline {
+        // Until the sockets are gone, not only the sessions: a close frame that is cut off from its answer may be lost.
+        while context.connectionCount.current > 0, context.time.monotonicNanoseconds() < deadline {
             try? await Task.sleep(for: .milliseconds(50))
         }
         for shard in context.hub.shards { shard.abortAll() }

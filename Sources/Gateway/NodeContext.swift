@@ -29,6 +29,8 @@ final class NodeContext: Sendable {
     let readiness = Readiness()
     /// Sessions that said hello.
     let sessionCount = AtomicCounter()
+    /// Sockets of the public listener, whatever they have said.
+    let connectionCount = AtomicCounter()
 
     let directory: SessionDirectory
     let membership: Membership

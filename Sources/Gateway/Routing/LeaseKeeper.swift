@@ -35,6 +35,7 @@ final class LeaseKeeper: Sendable {
             sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Node.version,
             roles: node.configuration.roles.map(\.rawValue).sorted())
         let renewal: LeaseRenewal
+        node.membership.renewalBegins()
         do {
             renewal = try await answer { node.presence.renewLease(record, seconds: Limits.leaseSeconds, $0) }
         } catch {

@@ -16,6 +16,8 @@ final class Membership: Sendable {
         /// Holders that no renewal knew, with the renewals that may still pass before they count as dead.
         var unknown: [Incarnation: Int] = [:]
         var dead: Set<Incarnation> = []
+        /// Nodes that were heard since the renewal under way was asked for: its answer may be older than they are.
+        var heard: Set<Incarnation> = []
     }
 
     /// Longer than a lease: whoever has one must have shown up in a renewal by then.
@@ -43,12 +45,15 @@ final class Membership: Sendable {
         }
     }
 
+    /// A renewal is about to be asked for.
+    func renewalBegins() { state.withLock { $0.heard = [] } }
+
     /// Takes over what a renewal found. - Returns: the nodes that are gone since the last one.
     func update(_ nodes: [NodeRecord]) -> Set<Incarnation> {
         state.withLock { state in
             let before = state.alive
             state.nodes = nodes
-            state.alive = Set(nodes.map(\.incarnation)).union([own])
+            state.alive = Set(nodes.map(\.incarnation)).union(state.heard).union([own])
             let gone = before.subtracting(state.alive)
             state.dead.formUnion(gone)
             for (holder, left) in state.unknown {
@@ -65,6 +70,7 @@ final class Membership: Sendable {
     func heard(_ incarnation: Incarnation) {
         state.withLock { state in
             state.alive.insert(incarnation)
+            state.heard.insert(incarnation)
             state.dead.remove(incarnation)
             state.unknown[incarnation] = nil
         }

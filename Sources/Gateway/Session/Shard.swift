@@ -46,6 +46,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         let slot = sessions.insert(
             Session(connection, now: now, deadline: now + UInt32(Limits.handshakeTimeoutSeconds)))
         connection.slot = slot
+        node.connectionCount.add()
         node.metrics.connections.increment()
     }
 
@@ -56,6 +57,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         leaveHub(slot)
         if let address = sessions[slot].address { node.addresses.release(address) }
         _ = sessions.remove(slot)
+        node.connectionCount.subtract()
     }
 
     /// Takes a session out of everything that could reach it, and out of the directory.
