@@ -57,7 +57,8 @@ public enum Timestamp {
     /// Days from 1970-01-01 in the proleptic Gregorian calendar, counted in years that begin in March.
     private static func daysSinceEpoch(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let y = month <= 2 ? year - 1 : year
-        let era = y / 400
+        // Rounded down: January and February of the year 0 belong to the era before.
+        let era = (y >= 0 ? y : y - 399) / 400
         let yearOfEra = y - era * 400
         let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468

@@ -3,16 +3,13 @@ import Notifications
 import Testing
 import Timelines
 
-import class Foundation.ProcessInfo
-
 // Random operations on a store and on a model that is simple enough to be believed; they must agree at every step.
 
 extension InboxStoreContract {
     static let agreeing: [ContractCase<StoresUnderTest>] = [
         ContractCase("After random operations the store agrees with a simple model, and unread has no drift") {
             stores in
-            let seed =
-                ProcessInfo.processInfo.environment["APUS_TEST_SEED"].flatMap { UInt64($0) } ?? .random(in: 1...999_999)
+            let seed = SeededGenerator.seed()
             try await StoresUnderTest.expiryTurns.alone {
                 var walk = ModelWalk(stores: stores, seed: seed)
                 for step in 0..<300 {
@@ -23,21 +20,6 @@ extension InboxStoreContract {
             }
         }
     ]
-}
-
-/// SplitMix64: the same numbers from the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
 }
 
 /// One user's timeline and inbox as arrays.

@@ -93,10 +93,12 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
     public func close(_ code: UInt16, _ reason: String) {
         guard state == .open, let context else { return abort() }
         state = .closing
+        let rest = backlog
         backlog = nil
         context.writeAndFlush(wrapOutboundOut(FrameEncoder.close(code, reason: reason)), promise: nil)
-        // The peer's close frame must be seen, so reading goes on.
+        // The peer's close frame must be seen, so reading goes on; it may be among what waited.
         paused = []
+        if let rest { drainUntilClose(rest) }
         releaseRead()
     }
 
@@ -229,15 +231,23 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
     }
 
     /// Sends the last bytes and closes the sending half only: closing the whole socket with input unread would reset
-    /// the connection, and the peer might never see what was sent. The application ends it by `abort` in time.
+    /// the connection, and the peer might never see what was sent.
     private func sendLast(_ bytes: ByteBuffer) {
         guard let context else { return }
-        state = .discarding
-        backlog = nil
-        paused = []
+        beginDiscarding(context)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         context.close(mode: .output, promise: nil)
         releaseRead()
+    }
+
+    /// Nothing is taken any more. A peer that neither closes nor takes the last bytes is dropped in the end.
+    private func beginDiscarding(_ context: ChannelHandlerContext) {
+        state = .discarding
+        backlog = nil
+        paused = []
+        context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(Limits.closeTimeoutSeconds))) { [weak self] in
+            self?.abort()
+        }
     }
 
     /// The length of the head with its empty line; nil when it has not arrived whole.
@@ -280,14 +290,19 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
             default: application.received(self, output)
             }
         }
-        if state == .open, bytes.readableBytes > 0 { backlog = ByteBuffer(bytes: bytes.readableBytesView) }
+        guard bytes.readableBytes > 0 else { return }
+        if state == .open { backlog = ByteBuffer(bytes: bytes.readableBytesView) }
+        if state == .closing { drainUntilClose(bytes) }
     }
 
+    /// The server is the first to close its socket (RFC 6455 §7.1.1), as soon as the answer and what stands before it
+    /// have left: closing at once would throw away what a slow peer has not taken yet.
     private func answerClose(_ code: UInt16?, _ context: ChannelHandlerContext) {
-        state = .closing
-        context.writeAndFlush(wrapOutboundOut(FrameEncoder.closeEcho(code)), promise: nil)
-        // The server is the first to close its socket (RFC 6455 §7.1.1); what was flushed still leaves.
-        abort()
+        beginDiscarding(context)
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.abort() }
+        context.writeAndFlush(wrapOutboundOut(FrameEncoder.closeEcho(code)), promise: sent)
+        releaseRead()
     }
 
     /// After our close frame only the peer's is waited for (RFC 6455 §7.1.1).

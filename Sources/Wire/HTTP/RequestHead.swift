@@ -75,7 +75,7 @@ public struct RequestHead: Sendable {
         guard values("transfer-encoding").isEmpty else { throw Refusal(status: 411, message: "Content-Length is needed here") }
         let lengths = Set(values("content-length"))
         guard let text = lengths.first else { return 0 }
-        guard lengths.count == 1, let length = Int(text), length >= 0 else {
+        guard lengths.count == 1, text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let length = Int(text) else {
             throw Refusal(status: 400, message: "Content-Length is no length")
         }
         guard length <= max else { throw Refusal(status: 413, message: "a body of at most \(max) bytes is taken here") }
