@@ -34,7 +34,7 @@ struct LimitTests {
 
     @Test("fit into each other in number")
     func counts() {
-        #expect(Limits.operationsPerSecond < Limits.operationsBurst && Limits.operationsBurst < Limits.rateLimitedInARowMax)
+        #expect(Limits.operationsPerSecond < Limits.operationsBurst && Limits.operationsBurst < Limits.rateLimitedNetMax)
         #expect(Limits.syncPageMax <= Limits.timelineEventsMax && Limits.replayPageMax < Limits.timelineEventsMax)
         #expect(Limits.inboxPageMax <= Limits.inboxItemsMax && Limits.inboxReadIDsMax <= Limits.inboxItemsMax)
         #expect(Limits.sessionsPerUser < Limits.sessionsPerAddress)
