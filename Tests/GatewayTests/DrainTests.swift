@@ -7,7 +7,9 @@ import Wire
 
 @Suite("Drain: a node leaves without loss (G10)")
 struct DrainTests {
-    @Test("readyz is 503 at once; sessions hear draining with a time and are closed with 4512; no socket is taken any more")
+    @Test(
+        "readyz is 503 at once; sessions hear draining with a time and are closed with 4512; no socket is taken any more"
+    )
     func drain() async throws {
         let node = try await TestNode.start()
         let user = someUser()

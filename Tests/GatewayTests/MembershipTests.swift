@@ -10,7 +10,8 @@ struct MembershipTests {
     private func incarnation(_ name: String) throws -> Incarnation { try #require(Incarnation(newOf: name)) }
 
     private func record(_ incarnation: Incarnation) -> NodeRecord {
-        NodeRecord(incarnation: incarnation, sinceMilliseconds: 0, sessions: 0, draining: false, version: "1", roles: [])
+        NodeRecord(
+            incarnation: incarnation, sinceMilliseconds: 0, sessions: 0, draining: false, version: "1", roles: [])
     }
 
     @Test("A node that was alive and is in no renewal any more is gone; one that was never heard of is unknown first")

@@ -7,14 +7,17 @@ import Wire
 
 @Suite("The store goes away and comes back (G11)")
 struct OutageTests {
-    @Test("While it is away every operation is unavailable with retry_ms within 2 s, and sockets stay", arguments: [false, true])
+    @Test(
+        "While it is away every operation is unavailable with retry_ms within 2 s, and sockets stay",
+        arguments: [false, true])
     func unavailable(_ hangs: Bool) async throws {
         try await TestNode.run { node in
             let user = someUser()
             let (client, _) = try await node.session(user)
             defer { client.drop() }
             node.fault.mode = hangs ? .hanging : .unavailable
-            for (op, members) in [("ping", ""), ("sync", "\"after\":0"), ("inbox", ""), ("inbox.read", "\"all\":true")] {
+            for (op, members) in [("ping", ""), ("sync", "\"after\":0"), ("inbox", ""), ("inbox.read", "\"all\":true")]
+            {
                 let began = ContinuousClock.now
                 let reply = try await client.ask(op, members)
                 #expect(reply.errorCode == "unavailable", "\(op)")
@@ -98,9 +101,13 @@ struct OutageTests {
             defer { client.drop() }
             node.fault.mode = .unavailable
             for i in 0..<10 {
-                try await answer { node.bus.publishDurable(
-                    .init(subject: "apus.in.notify.\(user)", payload: Array("{\"id\":\"d\(i)\",\"type\":\"a.b\"}".utf8)),
-                    dedupID: "\(user)-\(i)", $0) }
+                try await answer {
+                    node.bus.publishDurable(
+                        .init(
+                            subject: "apus.in.notify.\(user)",
+                            payload: Array("{\"id\":\"d\(i)\",\"type\":\"a.b\"}".utf8)),
+                        dedupID: "\(user)-\(i)", $0)
+                }
             }
             #expect(try await client.isSilent(forMilliseconds: 300))
             node.fault.mode = .up

@@ -28,7 +28,10 @@ struct NotificationAPITests {
             #expect(result["index"] == nil)
         }
         let again = try await node.backend("POST", Self.path, body)
-        #expect(again.results.allSatisfy { $0.bool("duplicate") == true && $0.bool("stored") == true && $0.number("seq") == 1 })
+        #expect(
+            again.results.allSatisfy {
+                $0.bool("duplicate") == true && $0.bool("stored") == true && $0.number("seq") == 1
+            })
         #expect(try await node.backend("GET", "/v1/users/\(alice)/unread").json.unreadNotifications == 1)
     }
 
@@ -72,10 +75,12 @@ struct NotificationAPITests {
     @Test(
         "A request in which nothing is good is 400 and names the field or item",
         arguments: [
-            ("", "body"), ("nonsense", "body"), ("[]", "array"), ("{}", "to"), ("[{}]", "item 0"), ("{\"to\":\"u\"}", "type"),
+            ("", "body"), ("nonsense", "body"), ("[]", "array"), ("{}", "to"), ("[{}]", "item 0"),
+            ("{\"to\":\"u\"}", "type"),
             ("{\"to\":\"\",\"type\":\"a\"}", "to"), ("{\"to\":[\"u\",\"*\"],\"type\":\"a\"}", "to[1]"),
             ("{\"to\":\"u\",\"type\":\"\"}", "type"), ("{\"to\":\"u\",\"type\":\"a\",\"ttl_s\":0}", "ttl_s"),
-            ("{\"to\":\"u\",\"type\":\"a\",\"id\":\"\\u0001\"}", "id"), ("{\"to\":\"u\",\"type\":\"a\",\"actor\":7}", "actor"),
+            ("{\"to\":\"u\",\"type\":\"a\",\"id\":\"\\u0001\"}", "id"),
+            ("{\"to\":\"u\",\"type\":\"a\",\"actor\":7}", "actor"),
             ("{\"to\":\"u\",\"type\":\"a\",\"category\":7}", "category"), ("[7,{\"to\":\"u\"}]", "item 0"),
         ])
     func nothingGood(_ body: String, _ field: String) async throws {
@@ -96,12 +101,14 @@ struct NotificationAPITests {
             #expect(answer.results.first?.bool("duplicate") == duplicate)
         }
         for duplicate in [false, true] {
-            let answer = try await node.backend("POST", Self.path, "[\(body),\(body)]", headers: ["Idempotency-Key: k-2"])
+            let answer = try await node.backend(
+                "POST", Self.path, "[\(body),\(body)]", headers: ["Idempotency-Key: k-2"])
             #expect(answer.results.map { $0.bool("duplicate") } == [duplicate, duplicate])
             #expect(Set(answer.results.compactMap { $0.string("id") }).count == 2)
         }
         let own = try await node.backend(
-            "POST", Self.path, "{\"to\":\"\(user)\",\"type\":\"a.b\",\"id\":\"own\"}", headers: ["Idempotency-Key: k-3"])
+            "POST", Self.path, "{\"to\":\"\(user)\",\"type\":\"a.b\",\"id\":\"own\"}", headers: ["Idempotency-Key: k-3"]
+        )
         #expect(own.results.first?.string("id") == "own")
     }
 
@@ -110,10 +117,13 @@ struct NotificationAPITests {
         let (node, user) = (try await TestNode.shared, someUser())
         let (client, _) = try await node.session(user)
         defer { client.drop() }
-        let structured = "{\"specversion\":\"1.0\",\"id\":\"ce1\",\"source\":\"/posts\",\"type\":\"post.liked\","
+        let structured =
+            "{\"specversion\":\"1.0\",\"id\":\"ce1\",\"source\":\"/posts\",\"type\":\"post.liked\","
             + "\"subject\":\"user/\(user)\",\"time\":\"2025-01-02T03:04:05Z\",\"data\":{\"n\":1}}"
-        #expect(try await node.backend(
-            "POST", Self.path, structured, headers: ["Content-Type: application/cloudevents+json"]).status == 200)
+        #expect(
+            try await node.backend(
+                "POST", Self.path, structured, headers: ["Content-Type: application/cloudevents+json"]
+            ).status == 200)
         let binary = [
             "ce-specversion: 1.0", "ce-id: ce2", "ce-source: /posts", "ce-type: post.liked", "ce-subject: \(user)",
             "Content-Type: application/json",
@@ -131,7 +141,9 @@ struct NotificationAPITests {
     @Test("A batch of CloudEvents is taken as an array")
     func cloudEventsBatch() async throws {
         let (node, user) = (try await TestNode.shared, someUser())
-        let event = { (id: String) in "{\"specversion\":\"1.0\",\"id\":\"\(id)\",\"source\":\"s\",\"type\":\"t\",\"subject\":\"\(user)\"}" }
+        let event = { (id: String) in
+            "{\"specversion\":\"1.0\",\"id\":\"\(id)\",\"source\":\"s\",\"type\":\"t\",\"subject\":\"\(user)\"}"
+        }
         let answer = try await node.backend(
             "POST", Self.path, "[\(event("1")),\(event("2"))]",
             headers: ["Content-Type: application/cloudevents-batch+json"])

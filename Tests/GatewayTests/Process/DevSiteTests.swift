@@ -58,7 +58,10 @@ struct DevSiteTests {
             #expect(try await get("/dev/notify", of: process, method: "POST", body: body, headers: json).status == 200)
             #expect(try await client.durable(1).count == 1)
             // A form of another site cannot send JSON without asking first.
-            #expect(try await get("/dev/notify", of: process, method: "POST", body: body, headers: ["Content-Type: text/plain"]).status == 415)
+            #expect(
+                try await get(
+                    "/dev/notify", of: process, method: "POST", body: body, headers: ["Content-Type: text/plain"]
+                ).status == 415)
             #expect(try await get("/dev/notify", of: process).status == 405)
             #expect(try await get("/dev/notify", of: process, method: "POST", body: "{}", headers: json).status == 400)
             #expect(try await get("/nothing", of: process).status == 404)

@@ -26,14 +26,17 @@ extension ApusProcess {
     }
 
     func notify(_ user: String, id: String) async throws -> BackendAnswer {
-        let answer = try await backend("POST", "/v1/notifications", body: "{\"to\":\"\(user)\",\"id\":\"\(id)\",\"type\":\"a.b\"}")
+        let answer = try await backend(
+            "POST", "/v1/notifications", body: "{\"to\":\"\(user)\",\"id\":\"\(id)\",\"type\":\"a.b\"}")
         return BackendAnswer(status: answer.status, body: answer.body)
     }
 }
 
 @Suite("The executable, embedded: killed, stopped, signalled")
 struct ProcessTests {
-    @Test("kill -9 in the middle of publishing and a restart on the same data: nothing stored is lost, nothing doubled, resume is exact")
+    @Test(
+        "kill -9 in the middle of publishing and a restart on the same data: nothing stored is lost, nothing doubled, resume is exact"
+    )
     func killed() async throws {
         try await ApusProcess.run { process in
             let user = someUser()
@@ -41,7 +44,9 @@ struct ProcessTests {
             let stored = Locked<[String]>([])
             let publishing = Task {
                 for i in 0..<10_000 {
-                    guard let answer = try? await process.notify(user, id: "n\(i)"), answer.status == 200 else { return }
+                    guard let answer = try? await process.notify(user, id: "n\(i)"), answer.status == 200 else {
+                        return
+                    }
                     stored.change { $0.append("n\(i)") }
                 }
             }
@@ -55,7 +60,8 @@ struct ProcessTests {
             try await process.start()
             // From where this client stood: the last event that it has seen.
             let last = try #require(seen.last)
-            let position = "{\"epoch\":\"\(welcome.string("epoch") ?? "")\",\"seq\":\(last.number("seq") ?? 0),\"last\":\"\(last.string("id") ?? "")\"}"
+            let position =
+                "{\"epoch\":\"\(welcome.string("epoch") ?? "")\",\"seq\":\(last.number("seq") ?? 0),\"last\":\"\(last.string("id") ?? "")\"}"
             let (again, resumed) = try await process.session(user, resume: position)
             defer { again.drop() }
             #expect(resumed.bool("resumed") == true)
@@ -129,7 +135,8 @@ struct ProcessTests {
                 var values: [String: Double] = [:]
                 for line in answer.body.split(separator: "\n") where !line.hasPrefix("#") {
                     let at = try #require(line.lastIndex(of: " "))
-                    values[String(line[..<at])] = try #require(Double(String(line[line.index(after: at)...])), "\(line)")
+                    values[String(line[..<at])] = try #require(
+                        Double(String(line[line.index(after: at)...])), "\(line)")
                 }
                 return values
             }
@@ -158,7 +165,8 @@ struct ProcessTests {
 struct StartFailureTests {
     /// Runs it to its end. - Returns: the status and the line on stderr.
     private func start(_ environment: [String: String]) async throws -> (status: Int32, line: String) {
-        let process = try ApusProcess(environment: environment.merging(["APUS_LOG_LEVEL": "critical"]) { old, _ in old })
+        let process = try ApusProcess(
+            environment: environment.merging(["APUS_LOG_LEVEL": "critical"]) { old, _ in old })
         defer { process.server.stop() }
         try process.server.start()
         let status = await process.server.waitForExit()
@@ -167,16 +175,18 @@ struct StartFailureTests {
         return (status, String(lines[0]))
     }
 
-    @Test("A configuration that is no good ends with 64 and names the setting", arguments: [
-        (["APUS_AUTH_HS256_SECRET": "short"], "APUS_AUTH_HS256_SECRET"),
-        (["APUS_AUTH_HS256_SECRET": ""], "APUS_AUTH_HS256_SECRET"),
-        (["APUS_PING_SECONDS": "0"], "APUS_PING_SECONDS"),
-        (["APUS_REDIS_URL": "redis://127.0.0.1:1"], "APUS_NATS_URL"),
-        (["APUS_TLS_CERT": "/none.pem", "APUS_TLS_KEY": "/none.key"], "APUS_TLS_CERT"),
-        (["APUS_TLS_CERT": "/etc/hostname"], "APUS_TLS_KEY"),
-        (["APUS_DATA": "/proc/apus"], "APUS_DATA"),
-        (["APUS_LISTEN": "nonsense"], "APUS_LISTEN"),
-    ] as [([String: String], String)])
+    @Test(
+        "A configuration that is no good ends with 64 and names the setting",
+        arguments: [
+            (["APUS_AUTH_HS256_SECRET": "short"], "APUS_AUTH_HS256_SECRET"),
+            (["APUS_AUTH_HS256_SECRET": ""], "APUS_AUTH_HS256_SECRET"),
+            (["APUS_PING_SECONDS": "0"], "APUS_PING_SECONDS"),
+            (["APUS_REDIS_URL": "redis://127.0.0.1:1"], "APUS_NATS_URL"),
+            (["APUS_TLS_CERT": "/none.pem", "APUS_TLS_KEY": "/none.key"], "APUS_TLS_CERT"),
+            (["APUS_TLS_CERT": "/etc/hostname"], "APUS_TLS_KEY"),
+            (["APUS_DATA": "/proc/apus"], "APUS_DATA"),
+            (["APUS_LISTEN": "nonsense"], "APUS_LISTEN"),
+        ] as [([String: String], String)])
     func configuration(_ environment: [String: String], _ setting: String) async throws {
         let (status, line) = try await start(environment)
         #expect(status == 64, "\(line)")
@@ -196,7 +206,9 @@ struct StartFailureTests {
     @Test("Servers that cannot be reached for 30 s end it with 69 and are named")
     func unreachable() async throws {
         let began = ContinuousClock.now
-        let (status, line) = try await start(["APUS_REDIS_URL": "redis://127.0.0.1:1", "APUS_NATS_URL": "nats://127.0.0.1:1"])
+        let (status, line) = try await start([
+            "APUS_REDIS_URL": "redis://127.0.0.1:1", "APUS_NATS_URL": "nats://127.0.0.1:1",
+        ])
         #expect(status == 69, "\(line)")
         #expect(line.contains("APUS_REDIS_URL") || line.contains("APUS_NATS_URL"), "\(line)")
         #expect((25..<40).contains((ContinuousClock.now - began) / .seconds(1)))

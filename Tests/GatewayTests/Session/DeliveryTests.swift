@@ -34,7 +34,8 @@ struct DeliveryTests {
         let (node, user) = (try await TestNode.shared, someUser())
         let (client, _) = try await node.session(user)
         defer { client.drop() }
-        let opaque = "\"actor\":{\"id\":\"100058\",\"name\":\"al\\u00efce\"},\"object\":{\"n\":1.50},\"data\":[1e3, {\"a\" : null}]"
+        let opaque =
+            "\"actor\":{\"id\":\"100058\",\"name\":\"al\\u00efce\"},\"object\":{\"n\":1.50},\"data\":[1e3, {\"a\" : null}]"
         try await node.notify(user, "\"id\":\"e-1\",\"type\":\"post.liked\",\(opaque)")
         let text = try await client.text()
         #expect(text.contains(opaque), "\(text)")
@@ -81,6 +82,22 @@ struct DeliveryTests {
         #expect(try await client.ask("inbox").ok.list("items").map { $0.string("id") } == ["stays"])
     }
 
+    /// More than 256 KiB is written within one turn of the loop; only a flush shows whether the reader keeps up.
+    @Test("A burst does not make a reader slow: it gets all of a large batch without being told behind")
+    func burst() async throws {
+        let (node, user) = (try await TestNode.shared, someUser())
+        let (client, _) = try await node.session(user)
+        defer { client.drop() }
+        let item = "{\"to\":\"\(user)\",\"type\":\"a.b\",\"data\":\"\(String(repeating: "x", count: 8000))\"}"
+        let batch = "[" + Array(repeating: item, count: 100).joined(separator: ",") + "]"
+        #expect(try await node.backend("POST", "/v1/notifications", batch).status == 200)
+        for seq in 1...100 {
+            let event = try await client.frame()
+            #expect(event.string("ev") == "notification")
+            #expect(event.number("seq") == Int64(seq))
+        }
+    }
+
     @Test("Live events reach whom they name: one user, a topic's subscribers, everybody; nothing is stored")
     func live() async throws {
         try await TestNode.run { node in
@@ -89,7 +106,9 @@ struct DeliveryTests {
             let (second, _) = try await node.session(alice)
             let (other, _) = try await node.session(bob)
             defer { [client, second, other].forEach { $0.drop() } }
-            #expect(try await node.backend("POST", "/v1/live", "{\"to\":\"\(alice)\",\"type\":\"t1\",\"data\":[1]}").status == 200)
+            #expect(
+                try await node.backend("POST", "/v1/live", "{\"to\":\"\(alice)\",\"type\":\"t1\",\"data\":[1]}").status
+                    == 200)
             for session in [client, second] {
                 let event = try await session.frame()
                 #expect(event.string("ev") == "live")
@@ -126,12 +145,16 @@ struct DeliveryTests {
                 ("apus.in.notify.\(user)", "{\"id\":\"2\"}"), ("apus.in.notify.a.b", "{\"type\":\"x.y\"}"),
                 ("apus.in.notify", "{\"id\":\"3\",\"to\":[\"\(user)\"],\"type\":\"x.y\"}"),
             ] {
-                try await answer { node.bus.publishDurable(
-                    BusMessage(subject: subject, payload: Array(body.utf8)), dedupID: RandomToken.make(length: 9), $0) }
+                try await answer {
+                    node.bus.publishDurable(
+                        BusMessage(subject: subject, payload: Array(body.utf8)), dedupID: RandomToken.make(length: 9),
+                        $0)
+                }
             }
             #expect(try await client.durable(2).map { $0.string("id") } == ["1", "3"])
             try await eventually("three dead letters") { dead.all.count == 3 }
-            #expect(dead.all.allSatisfy { $0.header("Apus-Reason")?.isEmpty == false && $0.header("Apus-Subject") != nil })
+            #expect(
+                dead.all.allSatisfy { $0.header("Apus-Reason")?.isEmpty == false && $0.header("Apus-Subject") != nil })
         }
     }
 
@@ -140,20 +163,26 @@ struct DeliveryTests {
         let node = try await TestNode.shared
         let user = someUser()
         let call = { (name: String, body: String) in
-            let answer = try await answer { node.bus.request(
-                BusMessage(subject: "apus.rpc.\(name)", payload: Array(body.utf8)), timeoutMilliseconds: 5000, $0) }
+            let answer = try await answer {
+                node.bus.request(
+                    BusMessage(subject: "apus.rpc.\(name)", payload: Array(body.utf8)), timeoutMilliseconds: 5000, $0)
+            }
             return try JSONObject(answer.payload)
         }
         let (client, _) = try await node.session(user)
         defer { client.drop() }
-        let stored = try #require(try await call("notify", "{\"to\":\"\(user)\",\"id\":\"r1\",\"type\":\"a.b\"}").list("results").first)
+        let stored = try #require(
+            try await call("notify", "{\"to\":\"\(user)\",\"id\":\"r1\",\"type\":\"a.b\"}").list("results").first)
         #expect(stored.bool("stored") == true)
         #expect(stored.number("sessions") == 1)
         #expect(try await call("unread", "{\"user\":\"\(user)\"}").unreadNotifications == 1)
-        #expect(try await call("presence", "{\"users\":[\"\(user)\"]}").at("states").at(user).string("state") == "online")
+        #expect(
+            try await call("presence", "{\"users\":[\"\(user)\"]}").at("states").at(user).string("state") == "online")
         #expect(try await call("nodes", "{}").list("nodes").contains { $0.string("node") == "gw-everyday" })
         #expect(try await call("notify", "nonsense").errorCode == "bad_request")
-        #expect(try await call("disconnect", "{\"user\":\"\(user)\",\"code\":4403,\"reason\":\"banned\"}").number("sessions") == 1)
+        #expect(
+            try await call("disconnect", "{\"user\":\"\(user)\",\"code\":4403,\"reason\":\"banned\"}").number(
+                "sessions") == 1)
         #expect(try await client.closeCode() == 4403)
     }
 }

@@ -49,7 +49,8 @@ struct HelloTests {
         #expect(try await client.durable(1)[0].number("seq") == 2)
     }
 
-    @Test("A token that is no good is answered unauthenticated, then 4401", arguments: ["x.y.z", "expired", "", "other"])
+    @Test(
+        "A token that is no good is answered unauthenticated, then 4401", arguments: ["x.y.z", "expired", "", "other"])
     func badToken(_ kind: String) async throws {
         let token =
             switch kind {
@@ -122,7 +123,9 @@ struct HelloTests {
         var frames = ["{\"id\":0,\"op\":\"hello\",\"token\":\"\(token)\"}"]
         // Different stores and none: their answers would come in another order if nothing held them.
         for id in 1...60 {
-            let rest = ["\"ping\"", "\"sync\",\"after\":0", "\"inbox\"", "\"subscribe\",\"topic\":\"t\"", "\"nonsense\""][id % 5]
+            let rest = [
+                "\"ping\"", "\"sync\",\"after\":0", "\"inbox\"", "\"subscribe\",\"topic\":\"t\"", "\"nonsense\"",
+            ][id % 5]
             frames.append("{\"id\":\(id),\"op\":\(rest)}")
         }
         for frame in frames { bytes += Array(FrameEncoder.client(.text, Array(frame.utf8)).readableBytesView) }

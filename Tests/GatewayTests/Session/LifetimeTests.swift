@@ -13,7 +13,9 @@ struct LifetimeTests {
         let expiresAt = SystemTime().wallMilliseconds() / 1000 + 3
         let (short, _) = try await node.session(user, ttlSeconds: 3)
         let (renewed, _) = try await node.session(user, ttlSeconds: 3)
-        let handshake = try await node.socket(headers: ["Authorization: Bearer \(try await TestNode.token(user, ttlSeconds: 3))"])
+        let handshake = try await node.socket(headers: [
+            "Authorization: Bearer \(try await TestNode.token(user, ttlSeconds: 3))"
+        ])
         _ = try await handshake.ask("hello", id: 1)
         defer { [short, renewed, handshake].forEach { $0.drop() } }
         #expect(try await renewed.ask("auth", "\"token\":\"\(try await TestNode.token(user))\"")["ok"] != nil)
@@ -78,6 +80,22 @@ struct LifetimeTests {
         }
     }
 
+    /// It is out of the directory by then, so nothing would reach it any more.
+    @Test("A session pushed out by one that could not be opened is closed all the same")
+    func pushedOutByAFailure() async throws {
+        try await TestNode.run(configure: { $0.sessionsPerUser = 1 }) { node in
+            let user = someUser()
+            let (old, _) = try await node.session(user)
+            defer { old.drop() }
+            node.fault.mode = .readsFail
+            let client = try await node.socket()
+            defer { client.drop() }
+            #expect(try await client.hello(token: try await TestNode.token(user)).errorCode == "unavailable")
+            #expect(try await old.closeCode() == 4409)
+            node.fault.mode = .up
+        }
+    }
+
     @Test("The 21st session of a user closes the oldest by default")
     func twentyOne() async throws {
         let (node, user) = (try await TestNode.shared, someUser())
@@ -128,7 +146,8 @@ struct LifetimeTests {
             defer { clients.forEach { $0.drop() } }
             for (forwarded, isTaken) in [
                 ("192.0.2.1", true), ("192.0.2.1", false), ("192.0.2.2", true), ("192.0.2.9, 192.0.2.2", false),
-                ("192.0.2.2, 10.1.1.1", false), ("192.0.2.3, 10.1.1.1", true), ("2001:db8::1", true), ("2001:db8::1", false),
+                ("192.0.2.2, 10.1.1.1", false), ("192.0.2.3, 10.1.1.1", true), ("2001:db8::1", true),
+                ("2001:db8::1", false),
             ] {
                 let client = try await ScriptedClient.raw(port: node.port)
                 clients.append(client)

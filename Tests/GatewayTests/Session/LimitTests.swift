@@ -51,7 +51,9 @@ struct LimitTests {
         var (passed, refused, retry) = (0, 0, Int64(0))
         for _ in 0..<300 {
             let reply = try await client.frame()
-            if reply["ok"] != nil { passed += 1 } else {
+            if reply["ok"] != nil {
+                passed += 1
+            } else {
                 #expect(reply.errorCode == "rate_limited")
                 refused += 1
                 retry = try #require(reply.retryMilliseconds)
@@ -70,7 +72,9 @@ struct LimitTests {
         let (client, _) = try await TestNode.shared.session(someUser())
         defer { client.drop() }
         var frames: [UInt8] = []
-        for _ in 0..<5000 { frames += Array(FrameEncoder.client(.text, Array("{\"op\":\"ping\"}".utf8)).readableBytesView) }
+        for _ in 0..<5000 {
+            frames += Array(FrameEncoder.client(.text, Array("{\"op\":\"ping\"}".utf8)).readableBytesView)
+        }
         try? await client.send(raw: frames)
         #expect(try await client.closeCode(within: 20) == 4429)
     }
@@ -81,11 +85,12 @@ struct LimitTests {
         defer { client.drop() }
         for i in 0..<10 { try await client.send(.ping, [UInt8(i)]) }
         for i in 0..<10 {
-            guard case .pong(let payload) = try await client.next() else { throw TestFailure("no pong") }
+            guard case .pong(let payload) = try await client.nextButPing() else { throw TestFailure("no pong") }
             #expect(payload == [UInt8(i)])
         }
         // In one piece: a busy machine could spread single writes over seconds.
-        try? await client.send(raw: (0..<30).flatMap { _ in Array(FrameEncoder.client(.ping, [UInt8]()).readableBytesView) })
+        try? await client.send(
+            raw: (0..<30).flatMap { _ in Array(FrameEncoder.client(.ping, [UInt8]()).readableBytesView) })
         #expect(try await client.closeCode() == 4429)
     }
 
@@ -132,12 +137,24 @@ struct LimitTests {
         }
     }
 
+    @Test("A session that broke the protocol ends at once, although its client neither reads nor closes")
+    func zombie() async throws {
+        let (node, user) = (try await TestNode.shared, someUser())
+        let (client, _) = try await node.session(user)
+        defer { client.drop() }
+        try await client.setReading(false)
+        try await client.send(raw: [0x82, 0x80, 0, 0, 0, 0])
+        try await eventually("the session is gone", within: 4) {
+            try await node.backend("GET", "/v1/users/\(user)/presence").json.string("state") == "offline"
+        }
+    }
+
     @Test("A session that answers no close frame is cut off after 5 s")
     func closeUnanswered() async throws {
         let (client, _) = try await TestNode.shared.session(someUser())
         defer { client.drop() }
         try await client.send(raw: [0x82, 0x80, 0, 0, 0, 0])
-        guard case .close(1003, _) = try await client.next() else { throw TestFailure("no close frame") }
-        guard case .end = try await client.next(within: 12) else { throw TestFailure("the socket stays open") }
+        guard case .close(1003, _) = try await client.nextButPing() else { throw TestFailure("no close frame") }
+        guard case .end = try await client.nextButPing(within: 12) else { throw TestFailure("the socket stays open") }
     }
 }

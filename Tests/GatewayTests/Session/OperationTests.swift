@@ -119,7 +119,10 @@ struct OperationTests {
         defer { client.drop() }
         #expect(try await client.ask("inbox.read", "\"ids\":[\"n1\"]").ok.unreadNotifications == 5)
         #expect(try await client.ask("inbox.read", "\"up_to\":\"n2\"").ok.unreadNotifications == 3)
-        #expect(try await client.ask("inbox", "\"unread\":true").ok.list("items").map { $0.string("id") } == ["n5", "n4", "n3"])
+        #expect(
+            try await client.ask("inbox", "\"unread\":true").ok.list("items").map { $0.string("id") } == [
+                "n5", "n4", "n3",
+            ])
         let byCategory = try await client.ask("inbox.read", "\"all\":true,\"category\":\"like\"").ok
         #expect(byCategory.unreadNotifications == 1)
         #expect(byCategory.at("by_category").number("post") == 1)
@@ -163,13 +166,17 @@ struct OperationTests {
             client.drop()
             other.drop()
         }
-        for _ in 0..<2 { #expect(try await client.ask("subscribe", "\"topic\":\"\(topic)\"").ok.string("topic") == topic) }
+        for _ in 0..<2 {
+            #expect(try await client.ask("subscribe", "\"topic\":\"\(topic)\"").ok.string("topic") == topic)
+        }
         try await node.backend("POST", "/v1/topics/\(topic)", "{\"data\":{\"n\":1}}")
         let event = try await client.frame()
         #expect(event.string("ev") == "topic")
         #expect(event.string("topic") == topic)
         #expect(event.at("data").number("n") == 1)
-        for _ in 0..<2 { #expect(try await client.ask("unsubscribe", "\"topic\":\"\(topic)\"").ok.string("topic") == topic) }
+        for _ in 0..<2 {
+            #expect(try await client.ask("unsubscribe", "\"topic\":\"\(topic)\"").ok.string("topic") == topic)
+        }
         try await node.backend("POST", "/v1/topics/\(topic)", "{\"data\":{\"n\":2}}")
         #expect(try await client.isSilent(forMilliseconds: 300))
         #expect(try await other.isSilent(forMilliseconds: 1))

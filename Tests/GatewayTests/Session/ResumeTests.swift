@@ -20,7 +20,8 @@ struct ResumeTests {
         #expect(try await client.durable(1)[0].number("seq") == 2)
     }
 
-    @Test("Every missed event is replayed once, in order, and then live ones follow", arguments: [1, 199, 200, 201, 999])
+    @Test(
+        "Every missed event is replayed once, in order, and then live ones follow", arguments: [1, 199, 200, 201, 999])
     func replay(_ count: Int) async throws {
         let (node, user) = (try await TestNode.shared, someUser())
         try await node.notify(user)
@@ -93,7 +94,8 @@ struct ResumeTests {
     @Test("A position that is no longer kept is told trimmed; the oldest that is kept resumes")
     func trimmed() async throws {
         let world = try TestWorld(
-            limits: StoreLimits(timelineEvents: 5, inboxItems: 5, timelineMilliseconds: 1 << 40, dedupMilliseconds: 1 << 40))
+            limits: StoreLimits(
+                timelineEvents: 5, inboxItems: 5, timelineMilliseconds: 1 << 40, dedupMilliseconds: 1 << 40))
         try await TestNode.run(in: world) { node in
             let user = someUser()
             let (first, start) = try await node.session(user)

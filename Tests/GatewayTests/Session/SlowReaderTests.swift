@@ -26,7 +26,8 @@ struct SlowReaderTests {
         }
     }
 
-    @Test("A reader that stops is told behind, pulls what it missed with sync, and is live again; others get all at once")
+    @Test(
+        "A reader that stops is told behind, pulls what it missed with sync, and is live again; others get all at once")
     func behind() async throws {
         try await TestNode.run { node in
             let user = someUser()
@@ -42,7 +43,9 @@ struct SlowReaderTests {
             while !behind {
                 let frame = try await slow.frame()
                 let seq = try #require(frame.number("seq"))
-                if frame.string("ev") == "behind" { behind = true } else {
+                if frame.string("ev") == "behind" {
+                    behind = true
+                } else {
                     #expect(seq == last + 1)
                     last = seq
                 }

@@ -14,6 +14,8 @@ final class FaultyStore: Sendable {
         case unavailable
         /// No call is answered before the deadline that every store has, as behind a black hole.
         case hanging
+        /// Writes work, reads fail at once.
+        case readsFail
         /// Writes happen, but their answers are lost.
         case answersLost
     }
@@ -34,7 +36,8 @@ final class FaultyStore: Sendable {
     ) {
         switch mode {
         case .up: call(done)
-        case .unavailable: done(.failure(StoreError(.notStored, "switched off")))
+        case .readsFail where writes: call(done)
+        case .unavailable, .readsFail: done(.failure(StoreError(.notStored, "switched off")))
         case .hanging: Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
         case .answersLost:
             if writes { call { _ in } }
@@ -43,7 +46,8 @@ final class FaultyStore: Sendable {
     }
 
     private static func afterDeadline(_ body: @escaping @Sendable () -> Void) {
-        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(Limits.storeDeadlineMilliseconds), execute: body)
+        DispatchQueue.global().asyncAfter(
+            deadline: .now() + .milliseconds(Limits.storeDeadlineMilliseconds), execute: body)
     }
 }
 

@@ -21,7 +21,9 @@ extension JSONObject {
     var retryMilliseconds: Int64? { at("error").number("retry_ms") }
     var unreadNotifications: Int64? { at("unread").number("notifications") }
     /// The whole, for messages of failed tests.
-    var rendered: String { members.map { "\($0.key): \(String(decoding: $0.value.bytes, as: UTF8.self))" }.joined(separator: ", ") }
+    var rendered: String {
+        members.map { "\($0.key): \(String(decoding: $0.value.bytes, as: UTF8.self))" }.joined(separator: ", ")
+    }
 
     /// The position that this `welcome` gave, as `resume` wants it.
     var position: String {
@@ -36,7 +38,9 @@ extension ScriptedClient {
         var events: [JSONObject] = []
         while events.count < count {
             let frame = try await frame(within: seconds)
-            if frame["seq"] != nil, frame["ev"]?.string != "welcome", frame["ev"]?.string != "behind" { events.append(frame) }
+            if frame["seq"] != nil, frame["ev"]?.string != "welcome", frame["ev"]?.string != "behind" {
+                events.append(frame)
+            }
         }
         return events
     }
@@ -46,7 +50,16 @@ extension ScriptedClient {
         try await request("{\"id\":\(id),\"op\":\"\(op)\"\(members.isEmpty ? "" : "," + members)}", id: id)
     }
 
-    /// Fails when a text frame comes within this time: for what must not happen.
+    /// The next thing that is no ping: the server may ping at any time.
+    func nextButPing(within seconds: Double = 10) async throws -> Incoming {
+        while true {
+            let incoming = try await next(within: seconds)
+            if case .ping = incoming { continue }
+            return incoming
+        }
+    }
+
+    /// Whether no text frame comes for this time. One that comes is taken.
     func isSilent(forMilliseconds milliseconds: Int) async throws -> Bool {
         do {
             _ = try await text(within: Double(milliseconds) / 1000)

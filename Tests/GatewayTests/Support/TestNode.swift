@@ -35,13 +35,19 @@ final class TestNode: Sendable {
     /// Takes the store away from this node alone.
     let fault: FaultyStore
     let bus: InProcessBus
+    /// Loses what this node sends to others.
+    let loss: LossyBus
     private let group: MultiThreadedEventLoopGroup
 
-    private init(node: Node, world: TestWorld, fault: FaultyStore, bus: InProcessBus, group: MultiThreadedEventLoopGroup) {
+    private init(
+        node: Node, world: TestWorld, fault: FaultyStore, bus: InProcessBus, loss: LossyBus,
+        group: MultiThreadedEventLoopGroup
+    ) {
         self.node = node
         self.world = world
         self.fault = fault
         self.bus = bus
+        self.loss = loss
         self.group = group
     }
 
@@ -58,12 +64,13 @@ final class TestNode: Sendable {
         configuration.sessionsPerAddress = 0
         configure(&configuration)
         let world = try world ?? TestWorld()
-        guard let incarnation = Incarnation(newOf: name), let subjects = Subjects(prefix: configuration.natsPrefix) else {
+        guard let incarnation = Incarnation(newOf: name), let subjects = Subjects(prefix: configuration.natsPrefix)
+        else {
             throw TestFailure("\(name) or \(configuration.natsPrefix) is no name")
         }
         let box = Box()
         let bus = InProcessBus(subjects: subjects, network: world.network) { box.node?.busEvent($0) }
-        let fault = FaultyStore(world.store)
+        let (fault, loss) = (FaultyStore(world.store), LossyBus(bus))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
@@ -73,11 +80,11 @@ final class TestNode: Sendable {
             let node = try Node(
                 configuration, incarnation: incarnation,
                 ports: NodePorts(
-                    timelines: fault, inbox: fault, presence: fault, bus: bus, isStoreConnected: { fault.mode == .up }),
+                    timelines: fault, inbox: fault, presence: fault, bus: loss, isStoreConnected: { fault.mode == .up }),
                 verifier: verifier, group: group, files: files, metrics: { "# none\n" }, logger: logger)
             box.set(node)
             try await node.start()
-            return TestNode(node: node, world: world, fault: fault, bus: bus, group: group)
+            return TestNode(node: node, world: world, fault: fault, bus: bus, loss: loss, group: group)
         } catch {
             try? await group.shutdownGracefully()
             throw error
@@ -168,7 +175,8 @@ final class TestNode: Sendable {
     func appendSilently(_ user: String, count: Int = 1, bytes: Int = 10) async throws {
         guard let user = UserID(user) else { throw TestFailure("no user id") }
         let now = SystemTime().wallMilliseconds()
-        let rest = Array("\"type\":\"a.b\",\"category\":\"a\",\"data\":\"\(String(repeating: "x", count: bytes))\"".utf8)
+        let rest = Array(
+            "\"type\":\"a.b\",\"category\":\"a\",\"data\":\"\(String(repeating: "x", count: bytes))\"".utf8)
         for _ in 0..<count {
             let notification = Notifications.Notification(
                 id: .new(atMilliseconds: now), category: "a", collapse: nil, expiresAtMilliseconds: nil,

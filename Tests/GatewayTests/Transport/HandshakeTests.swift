@@ -48,7 +48,8 @@ struct HandshakeTests {
         let cases: [([String], Int)] = [
             (without("Upgrade"), 426), (without("Upgrade", plus: "Upgrade: h2c"), 426),
             (without("Connection"), 400), (without("Connection", plus: "Connection: keep-alive"), 400),
-            (without("Sec-WebSocket-Version"), 426), (without("Sec-WebSocket-Version", plus: "Sec-WebSocket-Version: 8"), 426),
+            (without("Sec-WebSocket-Version"), 426),
+            (without("Sec-WebSocket-Version", plus: "Sec-WebSocket-Version: 8"), 426),
             (Self.good + ["Sec-WebSocket-Version: 13"], 426), (without("Sec-WebSocket-Key"), 400),
             (without("Sec-WebSocket-Key", plus: "Sec-WebSocket-Key: "), 400),
             (without("Sec-WebSocket-Key", plus: "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ"), 400),
@@ -70,7 +71,8 @@ struct HandshakeTests {
     func methodAndVersion() async throws {
         for (line, status) in [
             ("POST /ws HTTP/1.1", 405), ("PUT /ws HTTP/1.1", 405), ("GET /ws HTTP/1.0", 400), ("GET /ws HTTP/2.0", 505),
-            ("GET /ws", 400), ("GET  /ws HTTP/1.1", 400), ("GET ws HTTP/1.1", 400), ("G\u{e9}T /ws HTTP/1.1", 400), ("", 400),
+            ("GET /ws", 400), ("GET  /ws HTTP/1.1", 400), ("GET ws HTTP/1.1", 400), ("G\u{e9}T /ws HTTP/1.1", 400),
+            ("", 400),
         ] {
             #expect(try await answer(Self.good, line).status == status, "\(line)")
         }
@@ -108,7 +110,9 @@ struct HandshakeTests {
         #expect(try await client.httpAnswer().status == 400)
     }
 
-    @Test("A head that has not arrived whole after 10 s is answered 408, however it trickles, and closed", arguments: [true, false])
+    @Test(
+        "A head that has not arrived whole after 10 s is answered 408, however it trickles, and closed",
+        arguments: [true, false])
     func slow(_ trickles: Bool) async throws {
         let client = try await ScriptedClient.raw(port: try await TestNode.shared.port)
         defer { client.drop() }
@@ -127,7 +131,8 @@ struct HandshakeTests {
 
     @Test("With an allow-list only its origins connect, compared exactly; without the header anyone does")
     func origins() async throws {
-        try await TestNode.run(configure: { $0.origins = ["https://example.org", "http://localhost:3000"] }) { node async throws in
+        try await TestNode.run(configure: { $0.origins = ["https://example.org", "http://localhost:3000"] }) {
+            node async throws in
             for (origin, status) in [
                 ("https://example.org", 101), ("http://localhost:3000", 101), ("https://example.org:443", 403),
                 ("http://example.org", 403), ("https://example.org.evil.com", 403), ("https://EXAMPLE.org", 403),
@@ -174,7 +179,8 @@ struct TokenPlaceTests {
                 var headers: [String] = []
                 if first <= 0 { headers.append("Authorization: Bearer \(tokens[0])") }
                 if first <= 1 { headers.append("Sec-WebSocket-Protocol: bearer.\(tokens[1])") }
-                let client = try await node.socket(headers: headers, path: first <= 2 ? "/ws?token=\(tokens[2])" : "/ws")
+                let client = try await node.socket(
+                    headers: headers, path: first <= 2 ? "/ws?token=\(tokens[2])" : "/ws")
                 defer { client.drop() }
                 #expect(try await client.hello(token: tokens[3]).string("user") == users[first])
             }
@@ -226,7 +232,9 @@ struct TokenPlaceTests {
 
 @Suite("What the public listener answers beside /ws")
 struct PublicListenerTests {
-    private func get(_ path: String, method: String = "GET", on node: TestNode? = nil) async throws -> (status: Int, body: String) {
+    private func get(_ path: String, method: String = "GET", on node: TestNode? = nil) async throws -> (
+        status: Int, body: String
+    ) {
         let shared = try await TestNode.shared
         let client = try await ScriptedClient.raw(port: (node ?? shared).port)
         defer { client.drop() }
@@ -257,7 +265,9 @@ struct PublicListenerTests {
 
     @Test("Everything else is 404 as JSON, other methods 405, and nothing of the backend API or --dev is here")
     func nothingElse() async throws {
-        for path in ["/", "/index.html", "/v1/nodes", "/metrics", "/dev/session", "/dev/notify", "/wsx", "/ws/", "/%00"] {
+        for path in [
+            "/", "/index.html", "/v1/nodes", "/metrics", "/dev/session", "/dev/notify", "/wsx", "/ws/", "/%00",
+        ] {
             let answer = try await get(path)
             #expect(answer.status == 404, "\(path)")
             #expect(answer.body.hasPrefix("{\"error\":{\"code\":\"not_found\""))

@@ -15,7 +15,8 @@ struct TLSTests {
             "openssl", executable: "openssl",
             arguments: [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem",
+                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out",
+                "cert.pem",
             ], folder: folder)
         try openssl.start()
         guard await openssl.waitForExit() == 0 else { throw TestFailure("openssl: \(openssl.output)") }
@@ -35,7 +36,9 @@ struct TLSTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         try await makeCertificate(in: folder)
         let file = { (name: String) in folder.appendingPathComponent(name).path }
-        try await TestNode.run(configure: { $0.tls = TLSFiles(certificate: file("cert.pem"), privateKey: file("key.pem")) }) { node in
+        try await TestNode.run(configure: {
+            $0.tls = TLSFiles(certificate: file("cert.pem"), privateKey: file("key.pem"))
+        }) { node in
             let user = someUser()
             let token = try await TestNode.token(user)
             let old = try trust(folder)
@@ -66,7 +69,9 @@ struct TLSTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         try await makeCertificate(in: folder)
         let file = { (name: String) in folder.appendingPathComponent(name).path }
-        try await TestNode.run(configure: { $0.tls = TLSFiles(certificate: file("cert.pem"), privateKey: file("key.pem")) }) { node in
+        try await TestNode.run(configure: {
+            $0.tls = TLSFiles(certificate: file("cert.pem"), privateKey: file("key.pem"))
+        }) { node in
             let tls = try trust(folder)
             let raw = try await ScriptedClient.raw(port: node.port, tls: tls)
             defer { raw.drop() }
