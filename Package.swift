@@ -84,7 +84,8 @@ let package = Package(
             "Gateway",
             [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus",
-                .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt, .httpClient,
+                .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt,
+                .httpClient,
                 .crypto,
             ]),
 
@@ -111,7 +112,8 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
-                "Embedded", "CDemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore, .nioPosix,
+                "Embedded", "CDemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore,
+                .nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -136,15 +138,20 @@ let package = Package(
         tests("PresenceTests", ["Core", "Presence", "ApusTesting"]),
         tests(
             "GatewayTests",
-            ["Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "Embedded", "ApusTesting",
-             .nioCore, .nioPosix, .nioSSL, .nioEmbedded, .jwt]),
+            [
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "Embedded", "ApusTesting",
+                .nioCore, .nioPosix, .nioSSL, .nioEmbedded, .jwt,
+            ]),
         tests(
             "EmbeddedTests",
             ["Core", "Timelines", "Notifications", "Presence", "Bus", "Embedded", "ApusTesting", .grdb]),
         tests(
             "RedisStoreTests",
-            ["Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix, .logging,
-             .metrics]),
+            [
+                "Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix,
+                .logging,
+                .metrics,
+            ]),
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging]),

@@ -59,7 +59,9 @@ struct IdleScenario: AsyncParsableCommand {
         Output.line("opened in                \(took)")
         Output.line("resident before, after   \(before / 1024) KiB, \(after / 1024) KiB")
         Output.line("per session              \(Int(perSession)) bytes")
-        Output.line("CPU per idle session     \(String(format: "%.2f", cpu / Double(max(hold, 1)) / Double(sessions) * 1e6)) µs/s")
+        Output.line(
+            "CPU per idle session     \(String(format: "%.2f", cpu / Double(max(hold, 1)) / Double(sessions) * 1e6)) µs/s"
+        )
         Output.line("notified                 100, lost or doubled \(lost)")
         for client in clients { client.close() }
         try? await group.shutdownGracefully()
@@ -91,7 +93,9 @@ enum Files {
         var limit = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         guard limit.rlim_max >= rlim_t(count) else {
-            throw ValidationError("\(count) files are needed, this process may open \(limit.rlim_max): raise `ulimit -Hn`, or hold fewer sessions")
+            throw ValidationError(
+                "\(count) files are needed, this process may open \(limit.rlim_max): raise `ulimit -Hn`, or hold fewer sessions"
+            )
         }
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)

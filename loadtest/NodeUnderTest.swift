@@ -17,12 +17,14 @@ final class NodeUnderTest: @unchecked Sendable {
     init(executable: String?) throws {
         port = try Self.freePort()
         backendPort = try Self.freePort()
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("apus-loadtest-\(UUID().uuidString.prefix(8))")
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "apus-loadtest-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
         let path = executable ?? own.deletingLastPathComponent().appendingPathComponent("apus").path
         guard FileManager.default.isExecutableFile(atPath: path) else {
-            throw ValidationError("\(path) is no executable: build it with `swift build -c release`, or name it with --node")
+            throw ValidationError(
+                "\(path) is no executable: build it with `swift build -c release`, or name it with --node")
         }
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = ["serve"]
@@ -38,7 +40,9 @@ final class NodeUnderTest: @unchecked Sendable {
         try process.run()
         let deadline = ContinuousClock.now + .seconds(30)
         while try await status("/readyz") != 200 {
-            guard process.isRunning, ContinuousClock.now < deadline else { throw ValidationError("the node did not start; its log says why") }
+            guard process.isRunning, ContinuousClock.now < deadline else {
+                throw ValidationError("the node did not start; its log says why")
+            }
             try await Task.sleep(for: .milliseconds(50))
         }
     }
@@ -73,14 +77,19 @@ final class NodeUnderTest: @unchecked Sendable {
     /// A token for `user`, good for an hour.
     func token(_ user: String) -> String {
         let expires = Int(Date().timeIntervalSince1970) + 3600
-        let input = Self.base64(Data(#"{"alg":"HS256","typ":"JWT"}"#.utf8)) + "." + Self.base64(Data(#"{"sub":"\#(user)","exp":\#(expires)}"#.utf8))
-        let code = HMAC<SHA256>.authenticationCode(for: Data(input.utf8), using: SymmetricKey(data: Data(Self.secret.utf8)))
+        let input =
+            Self.base64(Data(#"{"alg":"HS256","typ":"JWT"}"#.utf8)) + "."
+            + Self.base64(Data(#"{"sub":"\#(user)","exp":\#(expires)}"#.utf8))
+        let code = HMAC<SHA256>.authenticationCode(
+            for: Data(input.utf8), using: SymmetricKey(data: Data(Self.secret.utf8)))
         return input + "." + Self.base64(Data(code))
     }
 
     func notify(_ user: String) async throws {
         let body = #"{"to":"\#(user)","type":"load.idle","data":{}}"#
-        guard try await request("POST", "/v1/notifications", body) == 200 else { throw ValidationError("publishing failed") }
+        guard try await request("POST", "/v1/notifications", body) == 200 else {
+            throw ValidationError("publishing failed")
+        }
     }
 
     private func status(_ path: String) async throws -> Int? { try? await request("GET", path, "") }
@@ -91,7 +100,8 @@ final class NodeUnderTest: @unchecked Sendable {
         let pipe = Pipe()
         curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         curl.arguments = [
-            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H", "Authorization: Bearer \(Self.key)",
+            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H",
+            "Authorization: Bearer \(Self.key)",
             "-d", body, "http://127.0.0.1:\(backendPort)\(path)",
         ]
         curl.standardOutput = pipe

@@ -4,7 +4,8 @@ import Testing
 /// The test vectors of the protocol: `docs/vectors/*.json`, described in the README there.
 public enum Vectors {
     /// The folder of the repository.
-    public static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    public static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+        .deletingLastPathComponent()
         .deletingLastPathComponent()
 
     /// All vectors of a file. - Throws: when it is not there, empty, or not of this form.

@@ -29,7 +29,8 @@ public enum Timestamp {
         if skip(&bytes, "Zz") { return 0 }
         let sign: Int64
         if skip(&bytes, "+") { sign = 1 } else if skip(&bytes, "-") { sign = -1 } else { return nil }
-        guard let hours = digits(&bytes, 2), skip(&bytes, ":"), let minutes = digits(&bytes, 2), hours < 24, minutes < 60
+        guard let hours = digits(&bytes, 2), skip(&bytes, ":"), let minutes = digits(&bytes, 2), hours < 24,
+            minutes < 60
         else { return nil }
         return sign * (hours * 3600 + minutes * 60)
     }

@@ -47,7 +47,9 @@ public final class Node: Sendable {
         metrics: @escaping @Sendable () -> String, time: any TimeSource = SystemTime(), logger: Logger
     ) throws {
         guard let subjects = Subjects(prefix: configuration.natsPrefix) else {
-            throw StartupError(.configuration, "APUS_NATS_PREFIX=\(configuration.natsPrefix): must be tokens of A-Za-z0-9_- joined by dots")
+            throw StartupError(
+                .configuration,
+                "APUS_NATS_PREFIX=\(configuration.natsPrefix): must be tokens of A-Za-z0-9_- joined by dots")
         }
         context = NodeContext(
             configuration: configuration, incarnation: incarnation, ports: ports, verifier: verifier, time: time,
@@ -105,7 +107,9 @@ public final class Node: Sendable {
             listener = try await Listener.start(
                 host: configuration.listen.host, port: configuration.listen.port, group: group, tls: contextOfNow,
                 application: { (loop: any EventLoop) -> Shard in
-                    guard let shard = byLoop[ObjectIdentifier(loop)] else { preconditionFailure("a loop without a shard") }
+                    guard let shard = byLoop[ObjectIdentifier(loop)] else {
+                        preconditionFailure("a loop without a shard")
+                    }
                     return shard
                 })
         } catch {
@@ -139,7 +143,8 @@ public final class Node: Sendable {
         do { address = try await bound.wait() } catch {
             throw StartupError(
                 .unavailable,
-                "APUS_BACKEND_LISTEN=\(configuration.backendListen): cannot listen there (\(error)); is the port taken?")
+                "APUS_BACKEND_LISTEN=\(configuration.backendListen): cannot listen there (\(error)); is the port taken?"
+            )
         }
         running.withLock { $0.backendAddress = address }
     }

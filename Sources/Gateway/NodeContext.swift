@@ -63,7 +63,8 @@ final class NodeContext: Sendable {
             own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership,
             directory: directory, time: time)
         site = Site(
-            files: files, readiness: readiness, development: configuration.dev.map { Site.Development($0, configuration) },
+            files: files, readiness: readiness,
+            development: configuration.dev.map { Site.Development($0, configuration) },
             time: time)
     }
 

@@ -7,7 +7,9 @@ public enum EventFrames {
     public static func notification(
         seq: Int64, _ notification: Notification, item: String, updated: Bool, unread: Unread
     ) -> [UInt8] {
-        var out = head(updated ? "notification.updated" : "notification", seq, notification.id.text, notification.timestampMilliseconds)
+        var out = head(
+            updated ? "notification.updated" : "notification", seq, notification.id.text,
+            notification.timestampMilliseconds)
         out += Array(",\"notification\":".utf8)
         out += Self.item(id: item, rest: notification.rest, read: false)
         out += tail(unread)

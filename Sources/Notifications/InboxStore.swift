@@ -145,8 +145,9 @@ public struct ExpiryOutcome: Hashable, Sendable {
 /// - Frames are exactly those of `EventFrames`.
 public protocol InboxStore: Sendable {
     /// Appends one notification for one user.
-    func append(_ notification: Notification, to user: UserID, nowMilliseconds: Int64,
-                _ done: @escaping Completion<AppendOutcome>)
+    func append(
+        _ notification: Notification, to user: UserID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<AppendOutcome>)
 
     /// Reads a page.
     func page(_ query: InboxQuery, of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxPage>)

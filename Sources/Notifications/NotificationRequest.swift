@@ -37,22 +37,28 @@ extension NotificationRequest {
     /// Reads a notification in any of its three forms (PROTOCOL §3): CloudEvents structured, CloudEvents binary, plain.
     ///
     /// - Throws: `bad_request` or `too_large`, with the field that is wrong.
-    public static func parse(_ body: [UInt8], _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
+    public static func parse(_ body: [UInt8], _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest
+    {
         guard body.count <= Limits.notificationBytesMax else {
-            throw ApusError(.tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(body.count)")
+            throw ApusError(
+                .tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(body.count)")
         }
         if envelope.cloudEvent["specversion"] != nil { return try binary(body, envelope) }
         return try parse(try JSONObject.request(body), envelope)
     }
 
     /// Reads a notification that is a JSON object already: an item of a batch.
-    public static func parse(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
+    public static func parse(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError)
+        -> NotificationRequest
+    {
         try object["specversion"] == nil ? plain(object, envelope) : structured(object, envelope)
     }
 
     // MARK: The three forms
 
-    private static func plain(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
+    private static func plain(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError)
+        -> NotificationRequest
+    {
         var draft = Draft(envelope)
         draft.id = try object.text("id")
         draft.type = try object.text("type")
@@ -64,7 +70,9 @@ extension NotificationRequest {
         return try draft.finished()
     }
 
-    private static func structured(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
+    private static func structured(_ object: JSONObject, _ envelope: NotificationEnvelope) throws(ApusError)
+        -> NotificationRequest
+    {
         guard try object.text("specversion") == "1.0" else { throw .badRequest("specversion: must be \"1.0\"") }
         var draft = Draft(envelope)
         draft.id = try object.text("id")
@@ -81,7 +89,9 @@ extension NotificationRequest {
         return try draft.finished()
     }
 
-    private static func binary(_ body: [UInt8], _ envelope: NotificationEnvelope) throws(ApusError) -> NotificationRequest {
+    private static func binary(_ body: [UInt8], _ envelope: NotificationEnvelope) throws(ApusError)
+        -> NotificationRequest
+    {
         let attributes = envelope.cloudEvent
         guard attributes["specversion"] == "1.0" else { throw .badRequest("ce-specversion: must be \"1.0\"") }
         var draft = Draft(envelope)
@@ -97,9 +107,12 @@ extension NotificationRequest {
             draft.ttlSeconds = seconds
         }
         let to = attributes["to"].map { $0.split(separator: ",").map { $0.trimmed } }
-        if let one = envelope.recipient, let to, to != [one] { throw .badRequest("ce-to: names another user than the subject") }
+        if let one = envelope.recipient, let to, to != [one] {
+            throw .badRequest("ce-to: names another user than the subject")
+        }
         draft.recipients = try list(
-            to ?? envelope.recipient.map { [$0] } ?? attributes["subject"].map { [recipient(ofSubject: $0)] }, "ce-subject")
+            to ?? envelope.recipient.map { [$0] } ?? attributes["subject"].map { [recipient(ofSubject: $0)] },
+            "ce-subject")
         if !body.isEmpty {
             do { draft.data = Array(try JSONValue.document(body).bytes) } catch {
                 throw .badRequest("the body (data) is no JSON: \(error)")
@@ -138,14 +151,17 @@ extension NotificationRequest {
         var seen = Set<UserID>()
         for (index, name) in names.enumerated() {
             guard let user = UserID(name) else {
-                throw .badRequest("\(names.count == 1 ? field : "\(field)[\(index)]"): is no user id (1 to 64 of A-Za-z0-9._:@+=~-)")
+                throw .badRequest(
+                    "\(names.count == 1 ? field : "\(field)[\(index)]"): is no user id (1 to 64 of A-Za-z0-9._:@+=~-)")
             }
             if seen.insert(user).inserted { users.append(user) }
         }
         return users
     }
 
-    private static func opaque(_ object: JSONObject, _ key: String, _ kind: JSONValue.Kind) throws(ApusError) -> [UInt8]? {
+    private static func opaque(_ object: JSONObject, _ key: String, _ kind: JSONValue.Kind) throws(ApusError)
+        -> [UInt8]?
+    {
         guard let value = object.present(key) else { return nil }
         guard value.kind == kind else { throw .badRequest("\(key): must be an object") }
         return Array(value.bytes)
@@ -183,11 +199,13 @@ private struct Draft {
         }
         let category = category ?? Self.defaultCategory(type)
         guard Self.isName(category, Limits.categoryBytesMax) else {
-            throw .badRequest("category: must be 1 to \(Limits.categoryBytesMax) bytes without quotes or control characters")
+            throw .badRequest(
+                "category: must be 1 to \(Limits.categoryBytesMax) bytes without quotes or control characters")
         }
         if let collapse {
             guard Self.isName(collapse, Limits.collapseBytesMax) else {
-                throw .badRequest("collapse: must be 1 to \(Limits.collapseBytesMax) bytes without quotes or control characters")
+                throw .badRequest(
+                    "collapse: must be 1 to \(Limits.collapseBytesMax) bytes without quotes or control characters")
             }
         }
         if let ttlSeconds, !(1...Int64(Limits.ttlSecondsMax)).contains(ttlSeconds) {
@@ -196,7 +214,8 @@ private struct Draft {
         let timestamp = try timestamp()
         let rest = rest(type, category, timestamp)
         guard rest.count <= Limits.notificationBytesMax else {
-            throw ApusError(.tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(rest.count)")
+            throw ApusError(
+                .tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(rest.count)")
         }
         let notification = Notification(
             id: try eventID(), category: category, collapse: collapse,
@@ -208,7 +227,8 @@ private struct Draft {
     private func eventID() throws(ApusError) -> EventID {
         guard let given = id ?? envelope.fallbackID else { return .new(atMilliseconds: envelope.nowMilliseconds) }
         guard let id = EventID(given) else {
-            throw .badRequest("id: must be 1 to \(Limits.eventIDBytesMax) bytes without quotes, backslashes or control characters")
+            throw .badRequest(
+                "id: must be 1 to \(Limits.eventIDBytesMax) bytes without quotes, backslashes or control characters")
         }
         return id
     }

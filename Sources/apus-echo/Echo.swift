@@ -21,12 +21,15 @@ struct Echo: AsyncParsableCommand {
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("the port must be from 0 to 65535") }
-        guard (1...1 << 30).contains(messageBytes) else { throw ValidationError("--message-bytes must be from 1 to 1073741824") }
+        guard (1...1 << 30).contains(messageBytes) else {
+            throw ValidationError("--message-bytes must be from 1 to 1073741824")
+        }
     }
 
     func run() async throws {
         let options = FrameDecoder.Options(
-            messageBytesMax: messageBytes, fragmentsMax: max(Limits.fragmentsMax, messageBytes / 32), acceptsBinary: true)
+            messageBytesMax: messageBytes, fragmentsMax: max(Limits.fragmentsMax, messageBytes / 32),
+            acceptsBinary: true)
         let listener = try await Listener.start(
             host: "127.0.0.1", port: port, group: MultiThreadedEventLoopGroup.singleton, tls: nil
         ) { _ in EchoApplication(options) }

@@ -54,7 +54,8 @@ struct Composition {
         try await start(verifier)
         let node = try Node(
             configuration, incarnation: incarnation, ports: adapters.ports, verifier: verifier, group: group,
-            files: configuration.dev == nil ? [:] : DemoSite.files(), metrics: { [metrics] in metrics.render() }, logger: logger)
+            files: configuration.dev == nil ? [:] : DemoSite.files(), metrics: { [metrics] in metrics.render() },
+            logger: logger)
         relay.set(node)
         try await node.start()
         announce(node)
@@ -119,7 +120,9 @@ struct Composition {
             if let file = settings.credentials { nats.credentials = .file(file) }
             nats.node = configuration.node
             nats.startMilliseconds = Self.startSeconds * 1000
-            let bus = NATSBus(configuration: nats, subjects: try subjects(), logger: logger) { relay.node?.busEvent($0) }
+            let bus = NATSBus(configuration: nats, subjects: try subjects(), logger: logger) {
+                relay.node?.busEvent($0)
+            }
             try await bus.connect()
             return bus
         } catch let error as NATSBusError {

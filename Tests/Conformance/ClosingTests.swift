@@ -32,7 +32,9 @@ extension WebSocketSuite {
         static let codes: [UInt16] = [
             1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999,
         ]
-        static let impossible: [UInt16] = [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 32768, 65535]
+        static let impossible: [UInt16] = [
+            0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 32768, 65535,
+        ]
 
         @Test("such as", arguments: exchanges)
         func exchange(_ exchange: Exchange) async throws { try await exchange.play() }

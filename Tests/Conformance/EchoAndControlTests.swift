@@ -20,7 +20,10 @@ extension WebSocketSuite {
         @Test("as text that leaves in writes of 997 bytes", arguments: [65535, 65536])
         func chopped(size: Int) async throws {
             let payload = (0..<size).map { UInt8(ascii: "a") + UInt8($0 % 26) }
-            #expect(try await Conversation.hear([.text(payload), .close(1000)], chop: 997) == [.text(payload), .close(1000)])
+            #expect(
+                try await Conversation.hear([.text(payload), .close(1000)], chop: 997) == [
+                    .text(payload), .close(1000),
+                ])
         }
 
         @Test("with every form of masking key")
@@ -65,7 +68,8 @@ extension WebSocketSuite {
             .good(
                 "ten pings at once, answered in order", (0..<10).map { .ping("ping \($0)") },
                 (0..<10).map { .pong("ping \($0)") }),
-            .good("pings between messages", [.text("a"), .ping("b"), .text("c")], [.text("a"), .pong("b"), .text("c")]),
+            .good(
+                "pings between messages", [.text("a"), .ping("b"), .text("c")], [.text("a"), .pong("b"), .text("c")]),
         ]
 
         @Test("such as", arguments: exchanges)
@@ -76,13 +80,16 @@ extension WebSocketSuite {
     struct FrameForm {
         static let reserved: [Exchange] = (1...7).flatMap { bits -> [Exchange] in
             [
-                .bad("RSV bits \(bits) on a text", [.text("a"), Frame(opcode: 1, payload: [65], reserved: UInt8(bits))], [.text("a")]),
+                .bad(
+                    "RSV bits \(bits) on a text", [.text("a"), Frame(opcode: 1, payload: [65], reserved: UInt8(bits))],
+                    [.text("a")]),
                 .bad("RSV bits \(bits) on a ping", [Frame(opcode: 9, payload: [65], reserved: UInt8(bits))]),
                 .bad("RSV bits \(bits) on a close", [Frame(opcode: 8, payload: [3, 232], reserved: UInt8(bits))]),
             ]
         }
 
-        static let opcodes: [Exchange] = ([3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8]).flatMap { opcode -> [Exchange] in
+        static let opcodes: [Exchange] = ([3, 4, 5, 6, 7, 11, 12, 13, 14, 15] as [UInt8]).flatMap {
+            opcode -> [Exchange] in
             [
                 .bad("opcode \(opcode), empty", [Frame(opcode: opcode, payload: [])]),
                 .bad(
@@ -93,7 +100,8 @@ extension WebSocketSuite {
 
         static let lengths: [Exchange] = [
             .bad("125 bytes in the form of 16 bits", [Frame(opcode: 1, payload: [], announced: 125, lengthBytes: 2)]),
-            .bad("65535 bytes in the form of 64 bits", [Frame(opcode: 1, payload: [], announced: 65535, lengthBytes: 8)]),
+            .bad(
+                "65535 bytes in the form of 64 bits", [Frame(opcode: 1, payload: [], announced: 65535, lengthBytes: 8)]),
             .bad("a length of 2^63", [Frame(opcode: 2, payload: [], announced: 1 << 63)]),
             .bad("a frame that is not masked", [Frame(opcode: 1, payload: [65], mask: nil)]),
             .bad("a ping that is not masked", [Frame(opcode: 9, payload: [], mask: nil)]),
@@ -102,7 +110,8 @@ extension WebSocketSuite {
                 [Frame(opcode: 2, payload: [], announced: UInt64(EchoServer.messageBytes) + 1)], [], 1009),
             .bad(
                 "fragments over the limit together, before the payload of the last",
-                [.binary([1], last: false), Frame(opcode: 0, payload: [], announced: UInt64(EchoServer.messageBytes))], [], 1009),
+                [.binary([1], last: false), Frame(opcode: 0, payload: [], announced: UInt64(EchoServer.messageBytes))],
+                [], 1009),
         ]
 
         @Test("by a reserved bit", arguments: reserved)

@@ -6,15 +6,19 @@ extension WebSocketSuite {
         static let fine: [Exchange] = [
             .good("two of text", [.text("Hel", last: false), .more("lo", last: true)], [.text("Hello")]),
             .good("two of binary", [.binary([1, 2], last: false), .more([3], last: true)], [.binary([1, 2, 3])]),
-            .good("of nothing at all", [.text("", last: false), .more("", last: false), .more("", last: true)], [.text("")]),
             .good(
-                "the first and last being empty", [.text("", last: false), .more("x", last: false), .more("", last: true)],
+                "of nothing at all", [.text("", last: false), .more("", last: false), .more("", last: true)],
+                [.text("")]),
+            .good(
+                "the first and last being empty",
+                [.text("", last: false), .more("x", last: false), .more("", last: true)],
                 [.text("x")]),
             .good(
                 "with a ping between, answered before the message",
                 [.text("Hel", last: false), .ping("now"), .more("lo", last: true)], [.pong("now"), .text("Hello")]),
             .good(
-                "with a pong between", [.text("Hel", last: false), .pong("now"), .more("lo", last: true)], [.text("Hello")]),
+                "with a pong between", [.text("Hel", last: false), .pong("now"), .more("lo", last: true)],
+                [.text("Hello")]),
             .good(
                 "with pings between five of them",
                 [
@@ -34,15 +38,18 @@ extension WebSocketSuite {
             .bad("the end of nothing", [.more("a", last: true), .text("b")]),
             .bad("the middle of nothing", [.more("a", last: false), .text("b")]),
             .bad(
-                "the end of a message that has ended", [.text("a", last: false), .more("b", last: true), .more("c", last: true)],
+                "the end of a message that has ended",
+                [.text("a", last: false), .more("b", last: true), .more("c", last: true)],
                 [.text("ab")]),
             .bad("the middle after a whole message", [.text("a"), .more("b", last: false)], [.text("a")]),
             .bad("a text inside a text", [.text("a", last: false), .text("b")]),
             .bad("a binary inside a text", [.text("a", last: false), .binary([1])]),
             .bad(
-                "a new message in fragments inside another", [.text("a", last: false), .text("b", last: false), .more("c", last: true)]),
+                "a new message in fragments inside another",
+                [.text("a", last: false), .text("b", last: false), .more("c", last: true)]),
             .bad(
-                "a new message after a ping inside another", [.text("a", last: false), .ping("b"), .text("c")], [.pong("b")]),
+                "a new message after a ping inside another", [.text("a", last: false), .ping("b"), .text("c")],
+                [.pong("b")]),
         ]
 
         @Test("such as", arguments: fine)

@@ -25,7 +25,9 @@ struct Frame: Sendable {
         return out
     }
 
-    static func text(_ text: String, last: Bool = true) -> Frame { Frame(opcode: 1, payload: Array(text.utf8), isFinal: last) }
+    static func text(_ text: String, last: Bool = true) -> Frame {
+        Frame(opcode: 1, payload: Array(text.utf8), isFinal: last)
+    }
     static func text(_ bytes: [UInt8], last: Bool = true) -> Frame { Frame(opcode: 1, payload: bytes, isFinal: last) }
     static func binary(_ bytes: [UInt8], last: Bool = true) -> Frame { Frame(opcode: 2, payload: bytes, isFinal: last) }
     static func more(_ text: String, last: Bool) -> Frame { Frame(opcode: 0, payload: Array(text.utf8), isFinal: last) }
@@ -69,7 +71,8 @@ enum Heard: Hashable, Sendable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .text(let bytes): "text of \(bytes.count) bytes \(String(decoding: bytes.prefix(40), as: UTF8.self).debugDescription)"
+        case .text(let bytes):
+            "text of \(bytes.count) bytes \(String(decoding: bytes.prefix(40), as: UTF8.self).debugDescription)"
         case .binary(let bytes): "binary of \(bytes.count) bytes \(bytes.prefix(8))"
         case .ping(let bytes): "ping of \(bytes.count) bytes \(bytes.prefix(8))"
         case .pong(let bytes): "pong of \(bytes.count) bytes \(bytes.prefix(8))"
@@ -92,7 +95,9 @@ enum Heard: Hashable, Sendable, CustomStringConvertible {
             guard at + extended <= bytes.count else { return heard + [.nonsense("half a length")] }
             let length = extended == 0 ? Int(second) : bytes[at..<at + extended].reduce(0) { $0 << 8 | Int($1) }
             at += extended
-            guard extended == 0 || length > (extended == 2 ? 125 : 0xFFFF) else { return heard + [.nonsense("length not minimal")] }
+            guard extended == 0 || length > (extended == 2 ? 125 : 0xFFFF) else {
+                return heard + [.nonsense("length not minimal")]
+            }
             guard length <= bytes.count - at else { return heard + [.nonsense("half a payload")] }
             heard.append(frame(first & 0x0F, Array(bytes[at..<at + length])))
             at += length

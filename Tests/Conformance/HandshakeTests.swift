@@ -29,7 +29,9 @@ extension WebSocketSuite {
 
         @Test("and offers no extension")
         func extensions() async throws {
-            let request = Conversation.request.replacing("\r\n\r\n", with: "\r\n") + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+            let request =
+                Conversation.request.replacing("\r\n\r\n", with: "\r\n")
+                + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
             let head = try await answer(Array(request.utf8), 101)
             #expect(!head.contains("Extensions"))
         }

@@ -6,7 +6,8 @@ extension WebSocketSuite {
         /// Valid text: every length of a character, the first and last of each, and what is next to the surrogates.
         static let valid: [[UInt8]] = [
             Array("Zażółć gęślą jaźń: 😀 в чащах юга 雨燕".utf8),
-            [0x00], [0x7F], [0xC2, 0x80], [0xDF, 0xBF], [0xE0, 0xA0, 0x80], [0xEF, 0xBF, 0xBF], [0xF0, 0x90, 0x80, 0x80],
+            [0x00], [0x7F], [0xC2, 0x80], [0xDF, 0xBF], [0xE0, 0xA0, 0x80], [0xEF, 0xBF, 0xBF],
+            [0xF0, 0x90, 0x80, 0x80],
             [0xF4, 0x8F, 0xBF, 0xBF], [0xED, 0x9F, 0xBF], [0xEE, 0x80, 0x80], [0xEF, 0xBF, 0xBD], [0xEF, 0xBF, 0xBE],
             [0xEF, 0xB7, 0x90], [0xF0, 0x9F, 0xBF, 0xBE], [0xEF, 0xBB, 0xBF, 0x61], [0x61, 0xCC, 0x81],
         ]
@@ -14,8 +15,10 @@ extension WebSocketSuite {
         /// Invalid from its last byte on: nothing that follows could mend it.
         static let invalid: [[UInt8]] = [
             [0x80], [0xBF], [0x80, 0xBF], [0xC0, 0x80], [0xC0], [0xC1], [0xC2, 0x20], [0xC2, 0xC2], [0xDF, 0xC0],
-            [0xE0, 0x80], [0xE0, 0x9F], [0xE1, 0x80, 0x20], [0xE2, 0x28], [0xED, 0xA0], [0xED, 0xBF], [0xEF, 0xBF, 0xC0],
-            [0xF0, 0x80], [0xF0, 0x8F], [0xF1, 0x80, 0x20], [0xF0, 0x9F, 0x98, 0x20], [0xF4, 0x90], [0xF5], [0xF8], [0xFC],
+            [0xE0, 0x80], [0xE0, 0x9F], [0xE1, 0x80, 0x20], [0xE2, 0x28], [0xED, 0xA0], [0xED, 0xBF],
+            [0xEF, 0xBF, 0xC0],
+            [0xF0, 0x80], [0xF0, 0x8F], [0xF1, 0x80, 0x20], [0xF0, 0x9F, 0x98, 0x20], [0xF4, 0x90], [0xF5], [0xF8],
+            [0xFC],
             [0xFE], [0xFF], Array("κόσμε".utf8) + [0xED, 0xA0], Array("only at the end".utf8) + [0xFF],
         ]
 
@@ -27,7 +30,9 @@ extension WebSocketSuite {
 
         private func pieces(_ bytes: [UInt8]) -> [Frame] {
             bytes.enumerated().map {
-                $0.offset == 0 ? .text([$0.element], last: bytes.count == 1) : .more([$0.element], last: $0.offset == bytes.count - 1)
+                $0.offset == 0
+                    ? .text([$0.element], last: bytes.count == 1)
+                    : .more([$0.element], last: $0.offset == bytes.count - 1)
             }
         }
 
@@ -51,7 +56,9 @@ extension WebSocketSuite {
         @Test("as soon as it is there: the message goes on in fragments that never come", arguments: invalid)
         func betweenFragments(_ bytes: [UInt8]) async throws {
             try await Exchange.bad("first", [.text(bytes, last: false)], [], 1007).play()
-            try await Exchange.bad("later", [.text("fine", last: false), .ping("p"), .more(bytes, last: false)], [.pong("p")], 1007).play()
+            try await Exchange.bad(
+                "later", [.text("fine", last: false), .ping("p"), .more(bytes, last: false)], [.pong("p")], 1007
+            ).play()
         }
 
         @Test("and fails the connection when a message ends inside a character", arguments: unfinished)
@@ -62,7 +69,8 @@ extension WebSocketSuite {
 
         @Test("each message for itself: the rest of a character does not come in the next one")
         func eachForItself() async throws {
-            try await Exchange.bad("two messages", [.text("ok"), .text([0xC2]), .text([0x80])], [.text("ok")], 1007).play()
+            try await Exchange.bad("two messages", [.text("ok"), .text([0xC2]), .text([0x80])], [.text("ok")], 1007)
+                .play()
         }
 
         @Test("but binary may be anything", arguments: invalid)

@@ -9,10 +9,14 @@ struct LimitTests {
         #expect(Limits.tokenBytesMax < Limits.headerBytesMax, "a token fits into a header line")
         #expect(Limits.bodyBytesMax < Limits.messageBytesMax && Limits.messageBytesMax < Limits.outputBytesMax)
         #expect(Limits.tokenBytesMax < Limits.messageBytesMax, "a token fits into hello")
-        #expect(Limits.inboxReadIDsMax * (Limits.eventIDBytesMax + 3) < Limits.messageBytesMax, "as many ids as may be read fit into a message")
+        #expect(
+            Limits.inboxReadIDsMax * (Limits.eventIDBytesMax + 3) < Limits.messageBytesMax,
+            "as many ids as may be read fit into a message")
         #expect(Limits.notificationBytesMax < Limits.outputBytesMax, "one event never makes a session slow by itself")
         #expect(Limits.notificationBytesMax < Limits.backendBodyBytesMax)
-        #expect(Limits.recipientsMax * (Limits.userBytesMax + 3) < Limits.backendBodyBytesMax, "all recipients fit into a request")
+        #expect(
+            Limits.recipientsMax * (Limits.userBytesMax + 3) < Limits.backendBodyBytesMax,
+            "all recipients fit into a request")
         #expect(Limits.recipientsMax <= Limits.recipientsPerRequestMax)
         #expect(Limits.categoryBytesMax <= Limits.typeBytesMax && Limits.collapseBytesMax <= Limits.eventIDBytesMax)
         #expect(Limits.typeBytesMax <= Limits.eventIDBytesMax, "names are checked as ids are")
@@ -27,19 +31,30 @@ struct LimitTests {
         #expect(Limits.expirySlackSeconds <= 2, "G12")
         #expect(Limits.drainSeconds < 30, "G10: exit within 30 s")
         #expect(Limits.closeTimeoutSeconds < Limits.drainSeconds)
-        #expect(Limits.silentPingIntervals > 2 && Double(Limits.pingSeconds) * Limits.silentPingIntervals == 60, "PROTOCOL 2.5")
-        #expect(Limits.slowSessionSeconds < Int(Double(Limits.pingSeconds) * Limits.silentPingIntervals), "slow is found before silent")
-        #expect(Limits.dedupHours * 3_600 < Limits.timelineDaysMax * 86_400, "a duplicate is known at least as long as its event could be replayed")
+        #expect(
+            Limits.silentPingIntervals > 2 && Double(Limits.pingSeconds) * Limits.silentPingIntervals == 60,
+            "PROTOCOL 2.5")
+        #expect(
+            Limits.slowSessionSeconds < Int(Double(Limits.pingSeconds) * Limits.silentPingIntervals),
+            "slow is found before silent")
+        #expect(
+            Limits.dedupHours * 3_600 < Limits.timelineDaysMax * 86_400,
+            "a duplicate is known at least as long as its event could be replayed")
     }
 
     @Test("fit into each other in number")
     func counts() {
-        #expect(Limits.operationsPerSecond < Limits.operationsBurst && Limits.operationsBurst < Limits.rateLimitedNetMax)
+        #expect(
+            Limits.operationsPerSecond < Limits.operationsBurst && Limits.operationsBurst < Limits.rateLimitedNetMax)
         #expect(Limits.syncPageMax <= Limits.timelineEventsMax && Limits.replayPageMax < Limits.timelineEventsMax)
         #expect(Limits.inboxPageMax <= Limits.inboxItemsMax && Limits.inboxReadIDsMax <= Limits.inboxItemsMax)
         #expect(Limits.sessionsPerUser < Limits.sessionsPerAddress)
-        #expect(StoreLimits.standard.timelineMilliseconds == 7 * 86_400_000 && StoreLimits.standard.dedupMilliseconds == 86_400_000)
-        #expect(StoreLimits.standard.timelineEvents == Limits.timelineEventsMax && StoreLimits.standard.inboxItems == Limits.inboxItemsMax)
+        #expect(
+            StoreLimits.standard.timelineMilliseconds == 7 * 86_400_000
+                && StoreLimits.standard.dedupMilliseconds == 86_400_000)
+        #expect(
+            StoreLimits.standard.timelineEvents == Limits.timelineEventsMax
+                && StoreLimits.standard.inboxItems == Limits.inboxItemsMax)
     }
 
     @Test("of close codes: the range tells the client whether to reconnect", arguments: CloseCode.allCases)
@@ -64,10 +79,12 @@ struct LimitTests {
     func errorCodes() {
         #expect(
             ErrorCode.allCases.map(\.rawValue) == [
-                "bad_request", "unknown_op", "unauthenticated", "forbidden", "not_found", "conflict", "too_large", "rate_limited", "unavailable",
+                "bad_request", "unknown_op", "unauthenticated", "forbidden", "not_found", "conflict", "too_large",
+                "rate_limited", "unavailable",
                 "internal",
             ])
-        #expect(ApusError.unavailable("x").retryMilliseconds == 1000 && ApusError.badRequest("x").retryMilliseconds == nil)
+        #expect(
+            ApusError.unavailable("x").retryMilliseconds == 1000 && ApusError.badRequest("x").retryMilliseconds == nil)
         #expect(StoreError(.unknown, "secret detail").forClient.message.contains("secret") == false)
         #expect(ResyncReason.allCases.map(\.rawValue) == ["epoch_changed", "trimmed", "ahead", "id_mismatch"])
     }

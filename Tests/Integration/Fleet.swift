@@ -66,7 +66,9 @@ final class Fleet: Sendable {
         try await publish("apus.in.notify.\(user)", Array(body.utf8), id: id)
     }
 
-    func publish(_ subject: String, _ payload: [UInt8], headers: [(name: String, value: String)] = [], id: String) async throws {
+    func publish(_ subject: String, _ payload: [UInt8], headers: [(name: String, value: String)] = [], id: String)
+        async throws
+    {
         try await eventually("JetStream takes \(id)", within: 30) {
             do {
                 try await answer { (done: @escaping Completion<Void>) in
@@ -111,7 +113,11 @@ final class Device: Sendable {
                 case .text(let text):
                     guard let frame = try? JSONObject(Array(text.utf8)) else { continue }
                     state.withLock { state in
-                        if let id = frame["re"]?.integer { state.replies[id] = frame } else { state.events.append(frame) }
+                        if let id = frame["re"]?.integer {
+                            state.replies[id] = frame
+                        } else {
+                            state.events.append(frame)
+                        }
                     }
                 case .close(let code, _): state.withLock { $0.closeCode = code }
                 case .end:
@@ -131,7 +137,9 @@ final class Device: Sendable {
     /// The timeline's head at `welcome`.
     var start: Int64 { welcome["seq"]?.integer ?? -1 }
 
-    func wait(for count: Int, within seconds: Double = 30, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    func wait(for count: Int, within seconds: Double = 30, sourceLocation: SourceLocation = #_sourceLocation)
+        async throws
+    {
         try await eventually("\(count) events, of which \(seqs.count) came", within: seconds) { seqs.count >= count }
     }
 
@@ -152,6 +160,7 @@ final class Device: Sendable {
     /// What a client would give as `resume`.
     var position: String {
         let last = events.last { $0["seq"] != nil }
-        return #"{"epoch":"\#(welcome["epoch"]?.string ?? "")","seq":\#(last?["seq"]?.integer ?? start),"last":"\#(last?["id"]?.string ?? welcome["last"]?.string ?? "")"}"#
+        return
+            #"{"epoch":"\#(welcome["epoch"]?.string ?? "")","seq":\#(last?["seq"]?.integer ?? start),"last":"\#(last?["id"]?.string ?? welcome["last"]?.string ?? "")"}"#
     }
 }

@@ -20,7 +20,9 @@ struct OutageTests {
             #expect(reply["error"]?.object?["retry_ms"]?.integer != nil)
             #expect(ContinuousClock.now - asked < .seconds(5))
             #expect(try await fleet.nodes[0].status("/readyz") == 503)
-            #expect(try await fleet.nodes[0].backend("POST", "/v1/notifications", body: #"{"to":"ann","type":"x"}"#).status == 503)
+            #expect(
+                try await fleet.nodes[0].backend("POST", "/v1/notifications", body: #"{"to":"ann","type":"x"}"#).status
+                    == 503)
             for index in 1...20 { try await fleet.publish("ann", id: "during\(index)") }
             try await fleet.redis.start()
             try await here.wait(for: 21)

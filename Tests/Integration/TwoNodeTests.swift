@@ -25,12 +25,15 @@ struct TwoNodeTests {
         }
     }
 
-    @Test("all three body forms and several recipients are taken; poison goes to the dead letters once and holds nobody up")
+    @Test(
+        "all three body forms and several recipients are taken; poison goes to the dead letters once and holds nobody up"
+    )
     func formsAndPoison() async throws {
         try await Fleet.with { fleet in
             let ann = try await fleet.device("ann", on: fleet.nodes[0])
             let ben = try await fleet.device("b.e.n", on: fleet.nodes[1])
-            let structured = #"{"specversion":"1.0","id":"s1","source":"//x","type":"com.x.made","subject":"user/ann","data":{"n":1.50}}"#
+            let structured =
+                #"{"specversion":"1.0","id":"s1","source":"//x","type":"com.x.made","subject":"user/ann","data":{"n":1.50}}"#
             try await fleet.publish("apus.in.notify", Array(structured.utf8), id: "s1")
             let binary: [(name: String, value: String)] = [
                 ("ce-specversion", "1.0"), ("ce-id", "b1"), ("ce-source", "//x"), ("ce-type", "com.x.made"),

@@ -18,7 +18,11 @@ struct TidyTests {
             let base = root.appendingPathComponent(folder)
             guard let walk = FileManager.default.enumerator(atPath: base.path) else { return [] }
             return try walk.compactMap { $0 as? String }.filter { name in endings.contains { name.hasSuffix($0) } }
-                .map { File(path: "\(folder)/\($0)", text: try String(contentsOf: base.appendingPathComponent($0), encoding: .utf8)) }
+                .map {
+                    File(
+                        path: "\(folder)/\($0)",
+                        text: try String(contentsOf: base.appendingPathComponent($0), encoding: .utf8))
+                }
         }
     }
 
@@ -36,7 +40,10 @@ struct TidyTests {
         "RedisStore": ["Core", "Timelines", "Notifications", "Presence", "CHiredis"],
         "NATSBus": ["Core", "Bus", "CNats"],
         "Embedded": ["Core", "Timelines", "Notifications", "Presence", "Bus"],
-        "apus": ["Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus", "Embedded", "CDemoSite"],
+        "apus": [
+            "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
+            "Embedded", "CDemoSite",
+        ],
         "apus-echo": ["Core", "Wire", "Gateway"],
         "ApusTesting": ["Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway"],
     ]
@@ -55,13 +62,17 @@ struct TidyTests {
         var checked = 0
         for file in try Self.files(in: ["Sources"], endings: [".swift"]) {
             let target = String(file.path.split(separator: "/")[1])
-            let allowed = try #require(Self.arrows[target], "\(target) is in no arrow: add it to ARCHITECTURE.md §2 and here")
+            let allowed = try #require(
+                Self.arrows[target], "\(target) is in no arrow: add it to ARCHITECTURE.md §2 and here")
             for line in file.lines {
                 let words = line.split(separator: " ").drop { $0.hasPrefix("@") || $0 == "public" || $0 == "internal" }
-                guard words.first == "import", let module = words.last.map({ String($0.split(separator: ".")[0]) }) else { continue }
+                guard words.first == "import", let module = words.last.map({ String($0.split(separator: ".")[0]) })
+                else { continue }
                 checked += 1
                 if ours.contains(module) { #expect(allowed.contains(module), "\(file.path) imports \(module)") }
-                if let users = Self.reserved[module] { #expect(users.contains(target), "\(file.path) imports \(module)") }
+                if let users = Self.reserved[module] {
+                    #expect(users.contains(target), "\(file.path) imports \(module)")
+                }
             }
         }
         #expect(checked > 100)
@@ -74,7 +85,8 @@ struct TidyTests {
             guard ["Core", "Timelines", "Presence", "Notifications", "Bus"].contains(target) else { continue }
             for line in file.lines where line.contains("import ") && !line.contains("//") {
                 let module = line.split(separator: " ").last.map(String.init) ?? ""
-                #expect(["Core", "Wire", "Glibc", "Darwin", "Synchronization"].contains(module), "\(file.path): \(line)")
+                #expect(
+                    ["Core", "Wire", "Glibc", "Darwin", "Synchronization"].contains(module), "\(file.path): \(line)")
             }
         }
     }
@@ -94,7 +106,8 @@ struct TidyTests {
     @Test("nothing prints: people are answered by Output, everything else is logged")
     func noPrint() throws {
         for file in try Self.sources() {
-            for (number, line) in file.lines.enumerated() where line.firstMatch(of: /(^|[^.\w])(debugPrint|print|NSLog)\(/) != nil {
+            for (number, line) in file.lines.enumerated()
+            where line.firstMatch(of: /(^|[^.\w])(debugPrint|print|NSLog)\(/) != nil {
                 Issue.record("\(file.path):\(number + 1) prints")
             }
         }
@@ -102,12 +115,15 @@ struct TidyTests {
 
     @Test("what the compiler cannot check says why it is safe")
     func safety() throws {
-        for file in try Self.sources() + Self.files(in: ["Tests"], endings: [".swift"]) where !file.path.contains("Tidy") {
+        for file in try Self.sources() + Self.files(in: ["Tests"], endings: [".swift"])
+        where !file.path.contains("Tidy") {
             let lines = file.lines
             for (number, line) in lines.enumerated() {
-                guard line.contains("@unchecked Sendable") || line.contains("nonisolated(unsafe)"), !line.contains("//") else { continue }
+                guard line.contains("@unchecked Sendable") || line.contains("nonisolated(unsafe)"), !line.contains("//")
+                else { continue }
                 let around = lines[max(0, number - 6)..<min(lines.count, number + 6)]
-                #expect(around.contains { $0.contains("SAFETY:") }, "\(file.path):\(number + 1) needs a // SAFETY: comment")
+                #expect(
+                    around.contains { $0.contains("SAFETY:") }, "\(file.path):\(number + 1) needs a // SAFETY: comment")
             }
         }
     }
@@ -115,7 +131,9 @@ struct TidyTests {
     @Test("nothing is left open")
     func leftOpen() throws {
         let marks = ["TO" + "DO", "FIX" + "ME", "XX" + "X:"]
-        for file in try Self.sources() + Self.files(in: ["Tests", "clients"], endings: [".swift", ".js", ".mjs", ".lua"]) {
+        for file in try Self.sources()
+            + Self.files(in: ["Tests", "clients"], endings: [".swift", ".js", ".mjs", ".lua"])
+        {
             for mark in marks { #expect(!file.text.contains(mark), "\(file.path) has a \(mark)") }
             #expect(!file.text.contains("try" + "! "), "\(file.path) has a try!")
         }
@@ -123,13 +141,16 @@ struct TidyTests {
 
     @Test("files hold one idea: none of ours is over 450 lines")
     func lengths() throws {
-        for file in try Self.sources() { #expect(file.lines.count <= 450, "\(file.path) has \(file.lines.count) lines") }
+        for file in try Self.sources() {
+            #expect(file.lines.count <= 450, "\(file.path) has \(file.lines.count) lines")
+        }
     }
 
     @Test("limits stand in Limits.swift: no other source hides a size or a time-out of the protocol")
     func limits() throws {
         for file in try Self.files(in: ["Sources/Gateway", "Sources/Wire"], endings: [".swift"]) {
-            for (number, line) in file.lines.enumerated() where line.contains("64 * 1024") || line.contains("65536") || line.contains("65_536") {
+            for (number, line) in file.lines.enumerated()
+            where line.contains("64 * 1024") || line.contains("65536") || line.contains("65_536") {
                 Issue.record("\(file.path):\(number + 1) has a limit of its own")
             }
         }
@@ -137,11 +158,14 @@ struct TidyTests {
 
     @Test("documents link to files that exist")
     func links() throws {
-        for file in try Self.files(in: ["docs"], endings: [".md"]) + ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map({
-            File(path: $0, text: try String(contentsOf: Self.root.appendingPathComponent($0), encoding: .utf8))
-        }) {
+        for file in try Self.files(in: ["docs"], endings: [".md"])
+            + ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map({
+                File(path: $0, text: try String(contentsOf: Self.root.appendingPathComponent($0), encoding: .utf8))
+            })
+        {
             let folder = Self.root.appendingPathComponent(file.path).deletingLastPathComponent()
-            for match in file.text.matches(of: /\]\(([^)#\s]+)(#[^)]*)?\)/) where !match.1.contains("://") && !match.1.hasPrefix("mailto:") {
+            for match in file.text.matches(of: /\]\(([^)#\s]+)(#[^)]*)?\)/)
+            where !match.1.contains("://") && !match.1.hasPrefix("mailto:") {
                 let target = folder.appendingPathComponent(String(match.1)).standardized
                 #expect(FileManager.default.fileExists(atPath: target.path), "\(file.path) links to \(match.1)")
             }

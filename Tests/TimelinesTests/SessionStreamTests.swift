@@ -19,7 +19,8 @@ struct SessionStreamTests {
     }
 
     private func page(_ seqs: ClosedRange<Int64>?, head: Int64, epoch: String = "now") -> TimelinePage {
-        TimelinePage(head: TimelineHead(epoch: epoch, seq: head, last: id(head)), resync: nil, entries: seqs.map(entries) ?? [])
+        TimelinePage(
+            head: TimelineHead(epoch: epoch, seq: head, last: id(head)), resync: nil, entries: seqs.map(entries) ?? [])
     }
 
     /// A stream at 5 in each phase.
@@ -62,9 +63,12 @@ struct SessionStreamTests {
         #expect(stream == self.stream(at: 5))
     }
 
-    @Test("reads when a hint skips one, goes back, or does not fit", arguments: [
-        (7, "e6", "e7"), (.max, "e6", "e7"), (4, "e3", "e4"), (0, "", ""), (6, "another", "e6"), (6, "", "e6"), (5, "e4", "another"), (1, "", "e1"),
-    ] as [(Int64, String, String)])
+    @Test(
+        "reads when a hint skips one, goes back, or does not fit",
+        arguments: [
+            (7, "e6", "e7"), (.max, "e6", "e7"), (4, "e3", "e4"), (0, "", ""), (6, "another", "e6"), (6, "", "e6"),
+            (5, "e4", "another"), (1, "", "e1"),
+        ] as [(Int64, String, String)])
     func misfit(seq: Int64, previous: String, id: String) {
         var stream = stream(at: 5)
         #expect(stream.hint(seq: seq, previous: Fingerprint.of(previous.utf8), id: Fingerprint.of(id.utf8)) == .read)
@@ -78,7 +82,9 @@ struct SessionStreamTests {
             return stream.head(epoch: seen, seq: seq, id: id)
         }
         #expect(action(epoch, 5, print(5)) == .ignore && action(nil, 5, print(5)) == .ignore)
-        #expect(action(epoch, 6, print(6)) == .read && action(epoch, 4, print(4)) == .read && action(epoch, 0, print(0)) == .read)
+        #expect(
+            action(epoch, 6, print(6)) == .read && action(epoch, 4, print(4)) == .read
+                && action(epoch, 0, print(0)) == .read)
         #expect(action(epoch, 5, other) == .read && action(nil, 5, other) == .read)
         #expect(action(other, 5, print(5)) == .read)
     }
@@ -151,7 +157,9 @@ struct SessionStreamTests {
         _ = stream.hint(seq: 7, previous: print(6), id: print(7))
         _ = stream.hint(seq: 6, previous: print(5), id: print(6))
         #expect(stream.page(page(5...6, head: 6)) == .deliver(entries(6...6)[...], next: .read))
-        #expect(stream.page(page(6...6, head: 6)) == .deliver([], next: .live), "once: the hint may have been of a lost tail")
+        #expect(
+            stream.page(page(6...6, head: 6)) == .deliver([], next: .live),
+            "once: the hint may have been of a lost tail")
     }
 
     @Test("is lost when the page shows another timeline")

@@ -82,7 +82,9 @@ private struct Store {
             oldest...Int64(max(ids.count, 1)) ~= $0 && $0 <= ids.count ? ids[Int($0) - 1] : nil
         }
         if case .resync(let reason) = verdict { return TimelinePage(head: head, resync: reason, entries: []) }
-        let entries = ids.indices.dropFirst(Int(seq)).prefix(limit).map { TimelineEntry(seq: Int64($0) + 1, id: ids[$0], frame: []) }
+        let entries = ids.indices.dropFirst(Int(seq)).prefix(limit).map {
+            TimelineEntry(seq: Int64($0) + 1, id: ids[$0], frame: [])
+        }
         return TimelinePage(head: head, resync: nil, entries: Array(entries))
     }
 
@@ -168,7 +170,10 @@ private struct Walk {
             if chance(15) { hints.append(hint) }
         }
         if trouble.losesHints, chance(15) {
-            hints.append(chance(50) ? .reaches(store.head.seq) : .head(epoch: chance(50) ? store.epoch : nil, seq: store.head.seq, id: store.head.last))
+            hints.append(
+                chance(50)
+                    ? .reaches(store.head.seq)
+                    : .head(epoch: chance(50) ? store.epoch : nil, seq: store.head.seq, id: store.head.last))
         }
     }
 
@@ -273,7 +278,9 @@ private struct Walk {
                 read()
             } else if stream.phase == .behind {
                 clientPulls()
-            } else if trouble.losesHints, store.head.seq != Int64(given.count) || store.head.last != given.last ?? "" || store.epoch != epoch {
+            } else if trouble.losesHints,
+                store.head.seq != Int64(given.count) || store.head.last != given.last ?? "" || store.epoch != epoch
+            {
                 hear(.head(epoch: store.epoch, seq: store.head.seq, id: store.head.last))
             }
             try check()

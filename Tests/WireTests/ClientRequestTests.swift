@@ -83,14 +83,17 @@ struct ClientRequestTests {
     private static let members: [(op: String, others: String, member: String, kind: String)] = [
         ("hello", "", "token", "text"), ("hello", "", "device", "text"), ("hello", "", "resume", "object"),
         ("auth", "", "token", "text"), ("sync", "", "after", "integer"), ("sync", "\"after\":1,", "limit", "integer"),
-        ("sync", "\"after\":1,", "last", "text"), ("sync", "\"after\":1,", "epoch", "text"), ("inbox", "", "before", "text"),
+        ("sync", "\"after\":1,", "last", "text"), ("sync", "\"after\":1,", "epoch", "text"),
+        ("inbox", "", "before", "text"),
         ("inbox", "", "limit", "integer"), ("inbox", "", "category", "text"), ("inbox", "", "unread", "flag"),
         ("inbox.read", "", "ids", "array"), ("inbox.read", "", "up_to", "text"), ("inbox.read", "", "all", "flag"),
-        ("inbox.read", "\"all\":true,", "category", "text"), ("subscribe", "", "topic", "text"), ("unsubscribe", "", "topic", "text"),
+        ("inbox.read", "\"all\":true,", "category", "text"), ("subscribe", "", "topic", "text"),
+        ("unsubscribe", "", "topic", "text"),
     ]
 
     private static let samples = [
-        ("text", "\"\\u0000\\\"\""), ("integer", "-1"), ("flag", "true"), ("object", "{}"), ("array", "[{}]"), ("fraction", "1.5"),
+        ("text", "\"\\u0000\\\"\""), ("integer", "-1"), ("flag", "true"), ("object", "{}"), ("array", "[{}]"),
+        ("fraction", "1.5"),
     ]
 
     @Test("with a member of the wrong kind is refused by that member's name", arguments: members.indices)
@@ -99,7 +102,9 @@ struct ClientRequestTests {
         for (sampleKind, sample) in Self.samples where sampleKind != kind {
             let frame = "{\"id\":1,\"op\":\"\(op)\",\(others)\"\(member)\":\(sample)}"
             let error = try #require(refusal(frame), "\(frame)")
-            #expect(error.code == .badRequest && error.message.hasPrefix("\(member):") || error.message.hasPrefix("\(member)["), "\(frame): \(error)")
+            #expect(
+                error.code == .badRequest && error.message.hasPrefix("\(member):")
+                    || error.message.hasPrefix("\(member)["), "\(frame): \(error)")
         }
     }
 
@@ -111,10 +116,16 @@ struct ClientRequestTests {
         #expect(with == without)
     }
 
-    @Test("keeps the bytes of its id for the reply", arguments: ["7", "-7", "0", "\"a\\u0041\"", "\"七\"", "\"\"", "9223372036854775807"])
-    func id(text: String) { #expect(ClientRequest.parse(Array("{\"id\": \(text) ,\"op\":\"ping\"}".utf8)).id == Array(text.utf8)) }
+    @Test(
+        "keeps the bytes of its id for the reply",
+        arguments: ["7", "-7", "0", "\"a\\u0041\"", "\"七\"", "\"\"", "9223372036854775807"])
+    func id(text: String) {
+        #expect(ClientRequest.parse(Array("{\"id\": \(text) ,\"op\":\"ping\"}".utf8)).id == Array(text.utf8))
+    }
 
-    @Test("whose id is of no use is refused by the id's name, without one", arguments: ["1.0", "1e3", "true", "[]", "{}", "99999999999999999999"])
+    @Test(
+        "whose id is of no use is refused by the id's name, without one",
+        arguments: ["1.0", "1e3", "true", "[]", "{}", "99999999999999999999"])
     func badID(text: String) throws {
         let request = ClientRequest.parse(Array("{\"id\":\(text),\"op\":\"ping\"}".utf8))
         #expect(request.id == nil)
@@ -124,13 +135,16 @@ struct ClientRequestTests {
     @Test("for an operation that nobody knows is answered with its name, cut and quoted")
     func unknown() throws {
         let error = try #require(refusal("{\"id\":1,\"op\":\"\(String(repeating: "x", count: 100))\\n\"}"))
-        #expect(error.code == .unknownOp && error.message == "op: \"\(String(repeating: "x", count: 64))\" is not known")
+        #expect(
+            error.code == .unknownOp && error.message == "op: \"\(String(repeating: "x", count: 64))\" is not known")
         #expect(refusal("{\"op\":\"a\\\"b\"}")?.message == "op: \"a\\\"b\" is not known")
     }
 
     @Test("may have 200 ids to read at most")
     func manyIDs() {
-        func frame(_ count: Int) -> String { "{\"op\":\"inbox.read\",\"ids\":[\(Array(repeating: "\"a\"", count: count).joined(separator: ","))]}" }
+        func frame(_ count: Int) -> String {
+            "{\"op\":\"inbox.read\",\"ids\":[\(Array(repeating: "\"a\"", count: count).joined(separator: ","))]}"
+        }
         #expect(refusal(frame(Limits.inboxReadIDsMax)) == nil)
         #expect(refusal(frame(Limits.inboxReadIDsMax + 1))?.message.hasPrefix("ids:") == true)
     }
@@ -145,32 +159,43 @@ struct ServerFramesTests {
         #expect(text(ServerFrames.ok(Array("\"a\\u0041\"".utf8))) == "{\"re\":\"a\\u0041\",\"ok\":{}}")
         #expect(text(ServerFrames.ok([0x37], ServerFrames.ping(head: 44))) == "{\"re\":7,\"ok\":{\"seq\":44}}")
         #expect(
-            text(ServerFrames.error(nil, ApusError(.badRequest, "a \"b\"\n"))) == "{\"re\":null,\"error\":{\"code\":\"bad_request\",\"message\":\"a \\\"b\\\"\\n\"}}")
+            text(ServerFrames.error(nil, ApusError(.badRequest, "a \"b\"\n")))
+                == "{\"re\":null,\"error\":{\"code\":\"bad_request\",\"message\":\"a \\\"b\\\"\\n\"}}")
         #expect(
             text(ServerFrames.error([0x37], .unavailable("x")))
-                == "{\"re\":7,\"error\":{\"code\":\"unavailable\",\"message\":\"x\",\"retry_ms\":\(Limits.unavailableRetryMilliseconds)}}")
+                == "{\"re\":7,\"error\":{\"code\":\"unavailable\",\"message\":\"x\",\"retry_ms\":\(Limits.unavailableRetryMilliseconds)}}"
+        )
     }
 
     @Test("welcome as the protocol shows it")
     func welcome() throws {
         var welcome = ServerFrames.Welcome(
-            user: try #require(UserID("100059")), session: try #require(SessionID("s-1")), node: "gw-1", epoch: "k3x9", seq: 44, last: "e44",
+            user: try #require(UserID("100059")), session: try #require(SessionID("s-1")), node: "gw-1", epoch: "k3x9",
+            seq: 44, last: "e44",
             resumed: true, resync: nil, unread: Unread(messages: 3, notifications: 2), pingMilliseconds: 25000)
-        let head = "{\"ev\":\"welcome\",\"re\":1,\"user\":\"100059\",\"session\":\"s-1\",\"node\":\"gw-1\",\"epoch\":\"k3x9\","
+        let head =
+            "{\"ev\":\"welcome\",\"re\":1,\"user\":\"100059\",\"session\":\"s-1\",\"node\":\"gw-1\",\"epoch\":\"k3x9\","
         let tail =
             "\"unread\":{\"messages\":3,\"notifications\":2},\"ping_ms\":25000,"
             + "\"limits\":{\"frame_bytes\":65536,\"body_bytes\":16384,\"ops_per_s\":50}}"
-        #expect(text(ServerFrames.welcome([0x31], welcome)) == head + "\"seq\":44,\"last\":\"e44\",\"resumed\":true," + tail)
+        #expect(
+            text(ServerFrames.welcome([0x31], welcome)) == head + "\"seq\":44,\"last\":\"e44\",\"resumed\":true," + tail
+        )
         (welcome.seq, welcome.last, welcome.resumed, welcome.resync) = (0, "", false, .trimmed)
-        #expect(text(ServerFrames.welcome([0x31], welcome)) == head + "\"seq\":0,\"resumed\":false,\"resync\":\"trimmed\"," + tail)
+        #expect(
+            text(ServerFrames.welcome([0x31], welcome)) == head + "\"seq\":0,\"resumed\":false,\"resync\":\"trimmed\","
+                + tail)
     }
 
     @Test("carry what is opaque as it came")
     func opaque() throws {
         let data = Array(" {\"z\":1, \"a\":1.50,\"z\":\"\\u00e9\"}".utf8)
         let topic = try #require(Topic("t"))
-        #expect(text(ServerFrames.topic(topic, data: data)) == "{\"ev\":\"topic\",\"topic\":\"t\",\"data\":\(text(data))}")
-        #expect(text(ServerFrames.live(type: "a\"b", data: data)) == "{\"ev\":\"live\",\"type\":\"a\\\"b\",\"data\":\(text(data))}")
+        #expect(
+            text(ServerFrames.topic(topic, data: data)) == "{\"ev\":\"topic\",\"topic\":\"t\",\"data\":\(text(data))}")
+        #expect(
+            text(ServerFrames.live(type: "a\"b", data: data))
+                == "{\"ev\":\"live\",\"type\":\"a\\\"b\",\"data\":\(text(data))}")
         #expect(
             text(ServerFrames.page(epoch: "e", events: [data, data], head: 9, more: true, resync: nil))
                 == "{\"epoch\":\"e\",\"events\":[\(text(data)),\(text(data))],\"head\":9,\"more\":true}")
@@ -182,7 +207,8 @@ struct ServerFramesTests {
     @Test("of the node: behind, draining, expires, topic")
     func small() throws {
         #expect(text(ServerFrames.behind(head: 44)) == "{\"ev\":\"behind\",\"seq\":44}")
-        #expect(text(ServerFrames.draining(reconnectMilliseconds: 1830)) == "{\"ev\":\"draining\",\"reconnect_ms\":1830}")
+        #expect(
+            text(ServerFrames.draining(reconnectMilliseconds: 1830)) == "{\"ev\":\"draining\",\"reconnect_ms\":1830}")
         #expect(text(ServerFrames.expires(1_893_456_000)) == "{\"expires\":1893456000}")
         #expect(text(ServerFrames.topic(try #require(Topic("a.b")))) == "{\"topic\":\"a.b\"}")
     }
@@ -197,12 +223,14 @@ struct JSONWriterTests {
             $0.member("b", true)
             $0.member("c", "x")
             $0.member("d", object: { _ in })
-            $0.member("e", array: {
-                $0.element(text: "1")
-                $0.object { $0.member("f", Int64.min) }
-                $0.array { _ in }
-                $0.element([0x30])
-            })
+            $0.member(
+                "e",
+                array: {
+                    $0.element(text: "1")
+                    $0.object { $0.member("f", Int64.min) }
+                    $0.array { _ in }
+                    $0.element([0x30])
+                })
             $0.raw("g", Array("null".utf8))
             $0.member(dynamic: "h\"") { $0.array { $0.element(text: "") } }
             $0.member(unread: Unread(messages: 1, notifications: 2))
@@ -216,7 +244,9 @@ struct JSONWriterTests {
 
     @Test("escapes what must be, and nothing else")
     func escapes() {
-        #expect(JSONText.quoted("a\"\\/\n\r\t\u{8}\u{0}\u{1F}\u{7F}é雨😀\u{2028}") == #""a\"\\/\n\r\t\u0008\u0000\u001f"# + "\u{7F}é雨😀\u{2028}\"")
+        #expect(
+            JSONText.quoted("a\"\\/\n\r\t\u{8}\u{0}\u{1F}\u{7F}é雨😀\u{2028}") == #""a\"\\/\n\r\t\u0008\u0000\u001f"#
+                + "\u{7F}é雨😀\u{2028}\"")
         for value in 0...0x2FF as ClosedRange<UInt32> {
             guard let scalar = Unicode.Scalar(value) else { continue }
             let text = String(scalar)

@@ -5,7 +5,9 @@ import Wire
 
 @Suite("The frame encoder")
 struct FrameEncoderTests {
-    @Test("writes the header that the length needs, in a buffer of exactly its size", arguments: [0, 125, 126, 65535, 65536])
+    @Test(
+        "writes the header that the length needs, in a buffer of exactly its size",
+        arguments: [0, 125, 126, 65535, 65536])
     func server(count: Int) {
         let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
         let frame = FrameEncoder.server(.binary, payload)
@@ -17,7 +19,9 @@ struct FrameEncoderTests {
                 : [0x82, 127, 0, 0, 0, 0, 0, UInt8(count >> 16), UInt8(count >> 8 & 0xFF), UInt8(count & 0xFF)]
         #expect(Array(frame.readableBytesView.prefix(header.count)) == header)
         #expect(frame.readableBytes == header.count + count)
-        #expect(Heard.from([frame.readableBytesView[...].map { $0 }[...]], .init(acceptsBinary: true, fromClient: false)) == [.binary(payload)])
+        #expect(
+            Heard.from([frame.readableBytesView[...].map { $0 }[...]], .init(acceptsBinary: true, fromClient: false))
+                == [.binary(payload)])
     }
 
     @Test("and the decoder are each other's inverse, for clients and servers")
@@ -51,7 +55,10 @@ struct FrameEncoderTests {
     @Test("cuts a close reason to 123 bytes, between characters")
     func longReason() {
         let bytes = Array(FrameEncoder.close(1000, reason: String(repeating: "雨", count: 60)).readableBytesView)
-        #expect(Heard.from([bytes[...]], .init(fromClient: false)) == [.close(1000, Array(String(repeating: "雨", count: 41).utf8))])
+        #expect(
+            Heard.from([bytes[...]], .init(fromClient: false)) == [
+                .close(1000, Array(String(repeating: "雨", count: 41).utf8))
+            ])
     }
 
     @Test("answers a close with its code, or without one")

@@ -15,7 +15,8 @@ struct FrameFuzzTests {
             let count = [0, 1, 2, 5, 60, 125, 126, 300].randomElement(using: &random) ?? 0
             let text = Array(["plain", "é😀", "雨燕", "\u{7F}"].randomElement(using: &random)!.utf8)
             let payload = (0..<(opcode >= 8 ? min(count, 125) : count)).map { text[$0 % text.count] }
-            var frame = Array(FrameEncoder.client(.text, payload, mask: .random(in: 0 ... .max, using: &random)).readableBytesView)
+            var frame = Array(
+                FrameEncoder.client(.text, payload, mask: .random(in: 0 ... .max, using: &random)).readableBytesView)
             frame[0] = (isFinal ? 0x80 : 0) | UInt8(opcode)
             if Int.random(in: 0..<12, using: &random) == 0 {
                 frame[Int.random(in: frame.indices, using: &random)] = .random(in: 0...255, using: &random)
@@ -76,7 +77,9 @@ struct FrameFuzzTests {
         let seed = SeededGenerator.seed()
         var random = SeededGenerator(seed: seed)
         for round in 0..<3000 {
-            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             #expect(Heard.from(pieces(bytes, &random)) == Heard.from([bytes[...]]), "seed \(seed), round \(round)")
         }
     }

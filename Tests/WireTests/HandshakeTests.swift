@@ -25,7 +25,8 @@ struct HandshakeTests {
     }
 
     /// The good request with some lines more, and without those that begin like `without`.
-    private func request(_ more: [String] = [], without: String? = nil, _ line: String = "GET /ws HTTP/1.1") -> [UInt8] {
+    private func request(_ more: [String] = [], without: String? = nil, _ line: String = "GET /ws HTTP/1.1") -> [UInt8]
+    {
         let kept = Self.good.filter { line in without.map { !line.hasPrefix($0) } ?? true }
         return Array((([line] + kept + more).joined(separator: "\r\n") + "\r\n\r\n").utf8)
     }
@@ -67,28 +68,36 @@ struct HandshakeTests {
     @Test("may name its fields in any case, in lists and over several lines")
     func caseAndLists() {
         let lines = [
-            "HOST: x", "uPGRADE: h2c, WebSocket", "CONNECTION: keep-alive", "connection: , close ,\tuPgRaDe", "sec-websocket-VERSION:13",
-            "SEC-WEBSOCKET-KEY:\t dGhlIHNhbXBsZSBub25jZQ== \t", "Sec-WebSocket-Protocol: chat", "Sec-WebSocket-Protocol: apus.v1",
+            "HOST: x", "uPGRADE: h2c, WebSocket", "CONNECTION: keep-alive", "connection: , close ,\tuPgRaDe",
+            "sec-websocket-VERSION:13",
+            "SEC-WEBSOCKET-KEY:\t dGhlIHNhbXBsZSBub25jZQ== \t", "Sec-WebSocket-Protocol: chat",
+            "Sec-WebSocket-Protocol: apus.v1",
         ]
         let bytes = Array(("GET / HTTP/1.1\r\n" + lines.joined(separator: "\r\n") + "\r\n\r\n").utf8)
         #expect(Self.judge(bytes).request?.key == "dGhlIHNhbXBsZSBub25jZQ==")
         #expect(Self.judge(bytes).request?.offersApus == true)
     }
 
-    @Test("with a word that only contains the right one is none", arguments: [
-        ("Upgrade:", "Upgrade: websockets", 426), ("Upgrade:", "Upgrade: web socket", 426), ("Connection:", "Connection: no-upgrade", 400),
-        ("Connection:", "Connection: Upgrade2", 400), ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 130", 426),
-        ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 13, 8", 426), ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 013", 426),
-        ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=", 400),
-        ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQA=", 400),
-        ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j-_==", 400),
-        ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ== x", 400),
-    ])
+    @Test(
+        "with a word that only contains the right one is none",
+        arguments: [
+            ("Upgrade:", "Upgrade: websockets", 426), ("Upgrade:", "Upgrade: web socket", 426),
+            ("Connection:", "Connection: no-upgrade", 400),
+            ("Connection:", "Connection: Upgrade2", 400), ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 130", 426),
+            ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 13, 8", 426),
+            ("Sec-WebSocket-Version:", "Sec-WebSocket-Version: 013", 426),
+            ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=", 400),
+            ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQA=", 400),
+            ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j-_==", 400),
+            ("Sec-WebSocket-Key:", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ== x", 400),
+        ])
     func almost(field: String, line: String, status: Int) {
         #expect(Self.judge(request([line], without: field)).status == status)
     }
 
-    @Test("must not have a body, whatever says so", arguments: ["Content-Length: 1", "Content-Length: x", "Transfer-Encoding: identity"])
+    @Test(
+        "must not have a body, whatever says so",
+        arguments: ["Content-Length: 1", "Content-Length: x", "Transfer-Encoding: identity"])
     func body(line: String) { #expect(Self.judge(request([line])).status == 400) }
 
     @Test("that says its body is empty has none")
@@ -100,7 +109,9 @@ struct HandshakeTests {
         func status(_ origin: String) -> Int { Self.judge(request(["Origin: \(origin)"]), origins: list).status }
         #expect(status("https://a.example") == 101)
         #expect(status("https://b.example:8443") == 101)
-        for other in ["https://b.example", "https://a.example/", "https://a.example.evil", "http://a.example", "null", ""] {
+        for other in [
+            "https://b.example", "https://a.example/", "https://a.example.evil", "http://a.example", "null", "",
+        ] {
             #expect(status(other) == 403, "\(other)")
         }
         #expect(Self.judge(request(["Origin: https://anything"])).status == 101, "no list")
@@ -124,25 +135,37 @@ struct RequestHeadTests {
 
     @Test("gives what stands in it")
     func reading() throws {
-        let head = try RequestHead(Array(lines(["A: 1", "a:2 ", "B:\t x, y ,,z", "Empty:"], "POST /p/q?x=1&y=%C3%A9&z HTTP/1.1").utf8))
-        #expect(head.method == "POST" && head.path == "/p/q" && head.query == "x=1&y=%C3%A9&z" && head.minorVersion == 1)
+        let head = try RequestHead(
+            Array(lines(["A: 1", "a:2 ", "B:\t x, y ,,z", "Empty:"], "POST /p/q?x=1&y=%C3%A9&z HTTP/1.1").utf8))
+        #expect(
+            head.method == "POST" && head.path == "/p/q" && head.query == "x=1&y=%C3%A9&z" && head.minorVersion == 1)
         #expect(head.values("a") == ["1", "2"] && head.values("empty") == [""] && head.values("c").isEmpty)
         #expect(head.list("b") == ["x", "y", "z"] && head.has("b", token: "y") && !head.has("b", token: "xy"))
-        #expect(head.queryValue("x") == "1" && head.queryValue("y") == "é" && head.queryValue("z") == "" && head.queryValue("q") == nil)
+        #expect(
+            head.queryValue("x") == "1" && head.queryValue("y") == "é" && head.queryValue("z") == ""
+                && head.queryValue("q") == nil)
     }
 
-    @Test("is refused when its first line is no request of HTTP/1.1", arguments: [
-        ("GET  / HTTP/1.1", 400), ("GET /", 400), (" GET / HTTP/1.1", 400), ("GET / HTTP/1.1 ", 400), ("G T / HTTP/1.1", 400),
-        ("GET x HTTP/1.1", 400), ("GET * HTTP/1.1", 400), ("GET /a\tb HTTP/1.1", 400), ("GET /\u{E9} HTTP/1.1", 400),
-        ("GET /\u{7F} HTTP/1.1", 400), ("GET / http/1.1", 400), ("GET / HTTP/1.10", 400), ("GET / HTTP/11", 400),
-        ("GET / HTTP/0.9", 505), ("GET / HTTP/1.2", 505), ("GET / HTTP/2.0", 505), ("", 400), ("(GET) / HTTP/1.1", 400),
-        (String(repeating: "M", count: 33) + " / HTTP/1.1", 400), ("PRI * HTTP/2.0", 505),
-    ])
+    @Test(
+        "is refused when its first line is no request of HTTP/1.1",
+        arguments: [
+            ("GET  / HTTP/1.1", 400), ("GET /", 400), (" GET / HTTP/1.1", 400), ("GET / HTTP/1.1 ", 400),
+            ("G T / HTTP/1.1", 400),
+            ("GET x HTTP/1.1", 400), ("GET * HTTP/1.1", 400), ("GET /a\tb HTTP/1.1", 400),
+            ("GET /\u{E9} HTTP/1.1", 400),
+            ("GET /\u{7F} HTTP/1.1", 400), ("GET / http/1.1", 400), ("GET / HTTP/1.10", 400), ("GET / HTTP/11", 400),
+            ("GET / HTTP/0.9", 505), ("GET / HTTP/1.2", 505), ("GET / HTTP/2.0", 505), ("", 400),
+            ("(GET) / HTTP/1.1", 400),
+            (String(repeating: "M", count: 33) + " / HTTP/1.1", 400), ("PRI * HTTP/2.0", 505),
+        ])
     func firstLine(line: String, expected: Int) { #expect(status(lines([], line)) == expected) }
 
-    @Test("is refused for a line that is no field", arguments: [
-        "Name", ": value", "Na me: 1", "Name : 1", "\tName: 1", " folded: 1", "Näme: 1", "Name: a\u{0}b", "Name: a\rb", "Name: a\u{7F}b", "Name: \u{1B}[m",
-    ])
+    @Test(
+        "is refused for a line that is no field",
+        arguments: [
+            "Name", ": value", "Na me: 1", "Name : 1", "\tName: 1", " folded: 1", "Näme: 1", "Name: a\u{0}b",
+            "Name: a\rb", "Name: a\u{7F}b", "Name: \u{1B}[m",
+        ])
     func fields(line: String) { #expect(status(lines([line])) == 400) }
 
     @Test("may have any byte over 0x7F in a value")
@@ -196,7 +219,11 @@ struct RequestHeadTests {
     func fuzz() {
         let seed = SeededGenerator.seed()
         var random = SeededGenerator(seed: seed)
-        let start = Array(lines(["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: apus.v1, bearer.a.b.c"], "GET /ws?token=a%20b HTTP/1.1").utf8)
+        let start = Array(
+            lines(
+                ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Protocol: apus.v1, bearer.a.b.c"],
+                "GET /ws?token=a%20b HTTP/1.1"
+            ).utf8)
         let hard: [UInt8] = [0, 9, 10, 13, 32, 37, 58, 127, 128, 255]
         var read = 0
         for round in 0..<4000 {
@@ -214,7 +241,9 @@ struct RequestHeadTests {
             guard let head = try? RequestHead(bytes) else { continue }
             read += 1
             let texts = [head.method, head.path, head.query ?? ""] + head.fields.flatMap { [$0.name, $0.value] }
-            #expect(!texts.contains { $0.utf8.contains(10) || $0.utf8.contains(13) || $0.utf8.contains(0) }, "seed \(seed), round \(round)")
+            #expect(
+                !texts.contains { $0.utf8.contains(10) || $0.utf8.contains(13) || $0.utf8.contains(0) },
+                "seed \(seed), round \(round)")
             _ = head.queryValue("token")
             _ = try? UpgradeRequest(head, origins: ["x"], queryToken: true)
         }

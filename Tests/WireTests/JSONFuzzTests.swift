@@ -64,7 +64,8 @@ struct JSONFuzzTests {
         case .text(let text): writer.element(text: text)
         case .array(let elements): writer.array { writer in elements.forEach { write($0, &writer) } }
         case .object(let members):
-            writer.object { writer in for (key, value) in members { writer.member(dynamic: key) { write(value, &$0) } } }
+            writer.object { writer in for (key, value) in members { writer.member(dynamic: key) { write(value, &$0) } }
+            }
         }
     }
 }

@@ -12,12 +12,19 @@ indirect enum JSONTree: Hashable, Sendable, Decodable {
 
     init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
-        if value.decodeNil() { self = .null }
-        else if let flag = try? value.decode(Bool.self) { self = .bool(flag) }
-        else if let number = try? value.decode(Int64.self) { self = .integer(number) }
-        else if let text = try? value.decode(String.self) { self = .text(text) }
-        else if let array = try? value.decode([JSONTree].self) { self = .array(array) }
-        else { self = .object(try value.decode([String: JSONTree].self)) }
+        if value.decodeNil() {
+            self = .null
+        } else if let flag = try? value.decode(Bool.self) {
+            self = .bool(flag)
+        } else if let number = try? value.decode(Int64.self) {
+            self = .integer(number)
+        } else if let text = try? value.decode(String.self) {
+            self = .text(text)
+        } else if let array = try? value.decode([JSONTree].self) {
+            self = .array(array)
+        } else {
+            self = .object(try value.decode([String: JSONTree].self))
+        }
     }
 
     /// Reads a scanned value; a number that is no integer is 0.
@@ -30,7 +37,9 @@ indirect enum JSONTree: Hashable, Sendable, Decodable {
         case .array: self = .array((value.array ?? []).map(JSONTree.init))
         case .object:
             self = .object(
-                Dictionary((value.object?.members ?? []).map { ($0.key, JSONTree($0.value)) }, uniquingKeysWith: { first, _ in first }))
+                Dictionary(
+                    (value.object?.members ?? []).map { ($0.key, JSONTree($0.value)) },
+                    uniquingKeysWith: { first, _ in first }))
         }
     }
 
@@ -38,9 +47,12 @@ indirect enum JSONTree: Hashable, Sendable, Decodable {
         switch Int.random(in: 0..<(depth > 0 ? 6 : 4), using: &random) {
         case 0: return .null
         case 1: return .bool(.random(using: &random))
-        case 2: return .integer([0, -1, 7, .max, .min, .random(in: -999...999, using: &random)].randomElement(using: &random)!)
+        case 2:
+            return .integer(
+                [0, -1, 7, .max, .min, .random(in: -999...999, using: &random)].randomElement(using: &random)!)
         case 3: return .text(randomText(&random))
-        case 4: return .array((0..<Int.random(in: 0...4, using: &random)).map { _ in .random(&random, depth: depth - 1) })
+        case 4:
+            return .array((0..<Int.random(in: 0...4, using: &random)).map { _ in .random(&random, depth: depth - 1) })
         default:
             var members: [String: JSONTree] = [:]
             for i in 0..<Int.random(in: 0...4, using: &random) {

@@ -17,7 +17,8 @@ struct UTF8ValidatorTests {
 
     @Test("takes every scalar, whole and in bytes, and nothing that is none")
     func scalars() {
-        for value in (0...0x10FFFF as ClosedRange<UInt32>) where value % 61 == 0 || value & 0xFF <= 1 || value & 0xFF >= 0xFE {
+        for value in (0...0x10FFFF as ClosedRange<UInt32>)
+        where value % 61 == 0 || value & 0xFF <= 1 || value & 0xFF >= 0xFE {
             let isScalar = Unicode.Scalar(value) != nil
             let bytes = encoded(value)
             if UTF8Validator.isValid(bytes[...]) != isScalar { Issue.record("\(String(value, radix: 16))") }
@@ -31,7 +32,11 @@ struct UTF8ValidatorTests {
         case ..<0x80: [UInt8(value)]
         case ..<0x800: [0xC0 | UInt8(value >> 6), 0x80 | UInt8(value & 63)]
         case ..<0x10000: [0xE0 | UInt8(value >> 12), 0x80 | UInt8(value >> 6 & 63), 0x80 | UInt8(value & 63)]
-        default: [0xF0 | UInt8(value >> 18), 0x80 | UInt8(value >> 12 & 63), 0x80 | UInt8(value >> 6 & 63), 0x80 | UInt8(value & 63)]
+        default:
+            [
+                0xF0 | UInt8(value >> 18), 0x80 | UInt8(value >> 12 & 63), 0x80 | UInt8(value >> 6 & 63),
+                0x80 | UInt8(value & 63),
+            ]
         }
     }
 
@@ -39,7 +44,9 @@ struct UTF8ValidatorTests {
     func random() {
         let seed = SeededGenerator.seed()
         var random = SeededGenerator(seed: seed)
-        let hard: [UInt8] = [0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF]
+        let hard: [UInt8] = [
+            0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xFF,
+        ]
         var valid = 0
         for round in 0..<20_000 {
             var bytes: [UInt8] = []
@@ -56,7 +63,8 @@ struct UTF8ValidatorTests {
             let cut = Int.random(in: 0...bytes.count, using: &random)
             var validator = UTF8Validator()
             let inTwo =
-                bytes[..<cut].withUnsafeBytes { validator.consume($0) } && bytes[cut...].withUnsafeBytes { validator.consume($0) }
+                bytes[..<cut].withUnsafeBytes { validator.consume($0) }
+                && bytes[cut...].withUnsafeBytes { validator.consume($0) }
                 && validator.isComplete
             if UTF8Validator.isValid(bytes[...]) != expected || inTwo != expected {
                 Issue.record("seed \(seed), round \(round): \(bytes) cut at \(cut)")
@@ -71,7 +79,9 @@ struct UTF8ValidatorTests {
         for first in 0x7E...0xFF as ClosedRange<UInt8> {
             for second in 0x7E...0xC3 as ClosedRange<UInt8> {
                 let bytes = [first, second]
-                let endings: [[UInt8]] = [[], [0x80], [0x80, 0x80], [0xA0, 0x80], [0x80, 0x80, 0x80], [0x90, 0x80, 0x80]]
+                let endings: [[UInt8]] = [
+                    [], [0x80], [0x80, 0x80], [0xA0, 0x80], [0x80, 0x80, 0x80], [0x90, 0x80, 0x80],
+                ]
                 let canBeFinished = endings.contains { isValid(bytes + $0) }
                 if (refusedAt(bytes) == nil) != canBeFinished { Issue.record("\(bytes)") }
             }

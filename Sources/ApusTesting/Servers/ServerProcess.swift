@@ -64,7 +64,8 @@ public final class ServerProcess: @unchecked Sendable {
     public func waitForExit() async -> Int32 {
         while isRunning { try? await Task.sleep(for: .milliseconds(20)) }
         guard let process else { return 0 }
-        return process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
+        return process.terminationReason == .uncaughtSignal
+            ? 128 + process.terminationStatus : process.terminationStatus
     }
 
     /// Ends it and removes its folder.
@@ -96,7 +97,8 @@ public struct TestFailure: Error, CustomStringConvertible {
 public enum TestFolder {
     /// A new empty folder for one test.
     public static func make(_ name: String) throws -> URL {
-        let url = FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(name)-\(UUID().uuidString.prefix(8))")
+        let url = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "apus-\(name)-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
         return url
     }

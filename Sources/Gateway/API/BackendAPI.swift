@@ -41,7 +41,8 @@ struct BackendAPI: Sendable {
             let allow = served.map(\.rawValue).sorted().joined(separator: ", ")
             for method in [HTTPRequest.Method.get, .post, .put, .patch, .delete] where !served.contains(method) {
                 router.on(RouterPath(path), method: method) { _, _ -> Response in
-                    var response = ErrorsAsJSON.answer(.badRequest("only \(allow) is served here"), status: .methodNotAllowed)
+                    var response = ErrorsAsJSON.answer(
+                        .badRequest("only \(allow) is served here"), status: .methodNotAllowed)
                     response.headers[.allow] = allow
                     return response
                 }
@@ -74,7 +75,9 @@ struct BackendAPI: Sendable {
         routes.get("users/:user/presence") { _, context in
             let user = try Self.user(context)
             let states = try await backend.presence(of: [user])
-            guard let state = (try? JSONObject(states))?["states"]?.object?[user.text] else { throw HTTPError(.internalServerError) }
+            guard let state = (try? JSONObject(states))?["states"]?.object?[user.text] else {
+                throw HTTPError(.internalServerError)
+            }
             return Self.json(.ok, Array(state.bytes))
         }
         routes.post("presence") { request, _ in
@@ -87,7 +90,8 @@ struct BackendAPI: Sendable {
         routes.get("users/:user/timeline") { request, context in
             let after = try Self.integer(request, "after", 0...Int64.max) ?? 0
             let limit = try Self.integer(request, "limit", 1...Int64(Limits.syncPageMax)) ?? Int64(Limits.syncPageMax)
-            return Self.json(.ok, try await backend.timeline(of: try Self.user(context), after: after, limit: Int(limit)))
+            return Self.json(
+                .ok, try await backend.timeline(of: try Self.user(context), after: after, limit: Int(limit)))
         }
         routes.post("users/:user/disconnect") { request, context in
             let body = try await Self.body(request)
@@ -95,7 +99,8 @@ struct BackendAPI: Sendable {
             return Self.json(
                 .ok,
                 try await backend.disconnect(
-                    try Self.user(context), code: try object.integer("code", 0...9999), reason: try object.text("reason")))
+                    try Self.user(context), code: try object.integer("code", 0...9999),
+                    reason: try object.text("reason")))
         }
         routes.get("nodes") { _, _ in Self.json(.ok, backend.nodes()) }
     }
@@ -139,7 +144,9 @@ struct BackendAPI: Sendable {
     // MARK: Answering
 
     static func json(_ status: HTTPResponse.Status, _ body: [UInt8]) -> Response {
-        Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: body)))
+        Response(
+            status: status, headers: [.contentType: "application/json"],
+            body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 
     private static func batch(_ answer: BatchAnswer) -> Response {
@@ -162,8 +169,12 @@ private struct ErrorsAsJSON: RouterMiddleware {
             return Self.answer(error)
         } catch let error as HTTPError {
             switch error.status {
-            case .notFound: return Self.answer(ApusError(.notFound, "no such resource: \(request.method.rawValue) \(request.uri.path)"))
-            default: return Self.answer(ApusError(.badRequest, error.body ?? error.status.reasonPhrase), status: error.status)
+            case .notFound:
+                return Self.answer(
+                    ApusError(.notFound, "no such resource: \(request.method.rawValue) \(request.uri.path)"))
+            default:
+                return Self.answer(
+                    ApusError(.badRequest, error.body ?? error.status.reasonPhrase), status: error.status)
             }
         }
     }
@@ -205,7 +216,9 @@ private struct APIKeys: RouterMiddleware {
         let parts = request.headers[.authorization]?.split(separator: " ", maxSplits: 1) ?? []
         guard parts.count == 2, parts[0].lowercased() == "bearer",
             digests.contains(SHA256.hash(data: Array(parts[1].utf8)))
-        else { throw ApusError(.unauthenticated, "Authorization: Bearer <api key> is missing or unknown (APUS_API_KEYS)") }
+        else {
+            throw ApusError(.unauthenticated, "Authorization: Bearer <api key> is missing or unknown (APUS_API_KEYS)")
+        }
         return try await next(request, context)
     }
 }

@@ -33,9 +33,13 @@ struct Batch: Sendable {
 
     private static func object(_ bytes: ArraySlice<UInt8>) -> Result<JSONObject, ApusError> {
         guard bytes.count <= Limits.notificationBytesMax else {
-            return .failure(ApusError(.tooLarge, "an item has at most \(Limits.notificationBytesMax) bytes, this one \(bytes.count)"))
+            return .failure(
+                ApusError(
+                    .tooLarge, "an item has at most \(Limits.notificationBytesMax) bytes, this one \(bytes.count)"))
         }
-        do throws(JSONError) { return .success(try JSONObject(bytes)) } catch { return .failure(.badRequest("not an object: \(error)")) }
+        do throws(JSONError) { return .success(try JSONObject(bytes)) } catch {
+            return .failure(.badRequest("not an object: \(error)"))
+        }
     }
 
     /// Reads every item with `read`, keeping the good ones apart from the bad.
@@ -98,7 +102,9 @@ struct BatchAnswer: Sendable {
 
 extension Backend {
     /// `POST /v1/notifications`.
-    func notify(_ body: [UInt8], isLines: Bool, key: String?, cloudEvent: [String: String]) async throws(ApusError) -> BatchAnswer {
+    func notify(_ body: [UInt8], isLines: Bool, key: String?, cloudEvent: [String: String]) async throws(ApusError)
+        -> BatchAnswer
+    {
         let now = node.time.wallMilliseconds()
         if cloudEvent["specversion"] != nil {
             let request = try NotificationRequest.parse(
@@ -114,7 +120,8 @@ extension Backend {
         }
         let total = requests.reduce(0) { $0 + ((try? $1.get().recipients.count) ?? 0) }
         guard total <= Limits.recipientsPerRequestMax else {
-            throw ApusError(.tooLarge, "at most \(Limits.recipientsPerRequestMax) recipients in one request, not \(total)")
+            throw ApusError(
+                .tooLarge, "at most \(Limits.recipientsPerRequestMax) recipients in one request, not \(total)")
         }
         return await publish(requests, isBatch: batch.isBatch)
     }
@@ -122,7 +129,8 @@ extension Backend {
     private func publish(_ requests: [Result<NotificationRequest, ApusError>], isBatch: Bool) async -> BatchAnswer {
         let good = requests.compactMap { try? $0.get() }
         var outcomes = (good.isEmpty ? [] : await publisher.publish(good))[...]
-        let unavailable = !outcomes.isEmpty && outcomes.allSatisfy { if case .failure = $0.result { true } else { false } }
+        let unavailable =
+            !outcomes.isEmpty && outcomes.allSatisfy { if case .failure = $0.result { true } else { false } }
         let items = requests.enumerated().map { index, request in
             request.map { request in
                 let mine = outcomes.prefix(request.recipients.count)
@@ -167,13 +175,17 @@ extension Backend {
 
     private func recipients(_ object: JSONObject) throws(ApusError) -> [UserID] {
         let names: [String]
-        if let one = object.present("to")?.string { names = [one] } else {
+        if let one = object.present("to")?.string {
+            names = [one]
+        } else {
             names = try object.texts("to", countMax: Limits.recipientsMax) ?? []
         }
         guard !names.isEmpty else { throw .badRequest("to: names no recipient; for everybody give \"all\":true") }
         var users: [UserID] = []
         for (index, name) in names.enumerated() {
-            guard let user = UserID(name) else { throw .badRequest(names.count == 1 ? "to: is no user id" : "to[\(index)]: is no user id") }
+            guard let user = UserID(name) else {
+                throw .badRequest(names.count == 1 ? "to: is no user id" : "to[\(index)]: is no user id")
+            }
             users.append(user)
         }
         return users

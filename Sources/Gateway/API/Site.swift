@@ -78,7 +78,8 @@ struct Site: Sendable {
                         list.object {
                             $0.member("user", user.text)
                             $0.member("name", user.text.prefix(1).uppercased() + user.text.dropFirst())
-                            $0.member("token", (try? minter.token(for: user, ttlSeconds: 3600, nowMilliseconds: now)) ?? "")
+                            $0.member(
+                                "token", (try? minter.token(for: user, ttlSeconds: 3600, nowMilliseconds: now)) ?? "")
                         }
                     }
                 })
@@ -129,7 +130,9 @@ final class Readiness: Sendable {
     private struct Probe { let isStoreConnected: @Sendable () -> Bool }
 
     /// The node is up; `isStoreConnected` is asked from now on.
-    func start(isStoreConnected: @escaping @Sendable () -> Bool) { started.withLock { $0 = Probe(isStoreConnected: isStoreConnected) } }
+    func start(isStoreConnected: @escaping @Sendable () -> Bool) {
+        started.withLock { $0 = Probe(isStoreConnected: isStoreConnected) }
+    }
 
     func drain() { draining.withLock { $0 = true } }
     var isDraining: Bool { draining.withLock { $0 } }

@@ -51,7 +51,9 @@ struct LiveFeed: Sendable {
     }
 
     private func read(_ message: BusMessage, needsType: Bool) -> Event? {
-        guard message.payload.count <= Limits.notificationBytesMax else { return drop(message, "over \(Limits.notificationBytesMax) bytes") }
+        guard message.payload.count <= Limits.notificationBytesMax else {
+            return drop(message, "over \(Limits.notificationBytesMax) bytes")
+        }
         do throws(ApusError) {
             let event = try Event(message.payload)
             return event.type == nil && needsType ? drop(message, "type: is missing") : event
@@ -59,7 +61,8 @@ struct LiveFeed: Sendable {
     }
 
     private func drop(_ message: BusMessage, _ why: String) -> Event? {
-        node.logger.debug("a live event cannot be used", metadata: ["subject": "\(message.subject)", "reason": "\(why)"])
+        node.logger.debug(
+            "a live event cannot be used", metadata: ["subject": "\(message.subject)", "reason": "\(why)"])
         return nil
     }
 }

@@ -71,7 +71,9 @@ final class Notifier: Sendable {
         node.logger.warning(
             "an event cannot be used and goes to the dead letters",
             metadata: ["reason": "\(reason)", "subject": "\(subject)", "stream_seq": "\(event.streamSequence)"])
-        var headers = event.message.headers.filter { !["apus-reason", "apus-subject", "nats-msg-id"].contains($0.name.lowercased()) }
+        var headers = event.message.headers.filter {
+            !["apus-reason", "apus-subject", "nats-msg-id"].contains($0.name.lowercased())
+        }
         headers.append(("Apus-Reason", Self.headerSafe(reason)))
         headers.append(("Apus-Subject", subject))
         let letter = BusMessage(subject: node.subjects.dead, headers: headers, payload: event.message.payload)

@@ -38,7 +38,9 @@ struct Publisher: Sendable {
         }
     }
 
-    private func append(_ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering, _ index: Int) {
+    private func append(
+        _ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering, _ index: Int
+    ) {
         node.inbox.append(notification, to: user, nowMilliseconds: now) { result in
             if case .failure(let error) = result {
                 node.metrics.storeFailures.increment()

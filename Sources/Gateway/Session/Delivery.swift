@@ -111,14 +111,17 @@ extension Delivery {
     }
 
     fileprivate init?(_ input: inout ByteBuffer) {
-        guard let kind = input.readInteger(as: UInt8.self).flatMap(Kind.init), let name = input.readShort() else { return nil }
+        guard let kind = input.readInteger(as: UInt8.self).flatMap(Kind.init), let name = input.readShort() else {
+            return nil
+        }
         switch kind {
         case .event:
             guard let user = UserID(name),
                 let (seq, previous, id, accepted) = input.readMultipleIntegers(as: (Int64, UInt64, UInt64, Int64).self),
                 let frame = input.readFrame()
             else { return nil }
-            self = .event(user: user, seq: seq, previous: previous, id: id, acceptedMicroseconds: accepted, frame: frame)
+            self = .event(
+                user: user, seq: seq, previous: previous, id: id, acceptedMicroseconds: accepted, frame: frame)
         case .head:
             guard let user = UserID(name), let hasEpoch = input.readInteger(as: UInt8.self),
                 let (epoch, seq, id) = input.readMultipleIntegers(as: (UInt64, Int64, UInt64).self)
@@ -134,7 +137,8 @@ extension Delivery {
             guard let frame = input.readFrame() else { return nil }
             self = .liveAll(frame: frame)
         case .disconnect:
-            guard let user = UserID(name), let session = input.readShort(), let code = input.readInteger(as: UInt16.self),
+            guard let user = UserID(name), let session = input.readShort(),
+                let code = input.readInteger(as: UInt16.self),
                 let reason = input.readShort()
             else { return nil }
             self = .disconnect(user: user, session: SessionID(session), code: code, reason: reason)

@@ -71,7 +71,9 @@ struct RateLimiter: Hashable, Sendable {
     mutating func take(nowMilliseconds now: UInt64) -> Decision {
         let elapsed = now &- refilledAtMilliseconds
         refilledAtMilliseconds = now
-        tokens = min(Float(Limits.operationsBurst), tokens + Float(min(elapsed, 60_000)) * Float(Limits.operationsPerSecond) / 1000)
+        tokens = min(
+            Float(Limits.operationsBurst),
+            tokens + Float(min(elapsed, 60_000)) * Float(Limits.operationsPerSecond) / 1000)
         if tokens >= 1 {
             tokens -= 1
             refused -= refused > 0 ? 1 : 0
@@ -79,7 +81,8 @@ struct RateLimiter: Hashable, Sendable {
         }
         refused += 1
         guard refused < Limits.rateLimitedNetMax else { return .flood }
-        return .refuse(retryMilliseconds: max(1, Int((1 - tokens) * 1000 / Float(Limits.operationsPerSecond)).advanced(by: 1)))
+        return .refuse(
+            retryMilliseconds: max(1, Int((1 - tokens) * 1000 / Float(Limits.operationsPerSecond)).advanced(by: 1)))
     }
 }
 

@@ -53,7 +53,8 @@ extension Shard {
         sessions[slot].connection.answer(
             failure.isTemporary
                 ? .error(503, "unavailable", "tokens cannot be checked now", fields: ["Retry-After: 2"])
-                : .error(401, "unauthenticated", CloseCode.unauthenticated.reason, fields: ["WWW-Authenticate: Bearer"]))
+                : .error(401, "unauthenticated", CloseCode.unauthenticated.reason, fields: ["WWW-Authenticate: Bearer"])
+        )
     }
 
     private func greet(_ slot: Int32, subprotocol: Bool) {
@@ -77,7 +78,9 @@ extension Shard {
         // The one Task that a connection may cost: its key is not in memory, so the network decides how long it takes.
         Task {
             let result: Result<VerifiedToken, AuthFailure>
-            do throws(AuthFailure) { result = .success(try await verifier.verify(token, nowMilliseconds: now)) } catch { result = .failure(error) }
+            do throws(AuthFailure) { result = .success(try await verifier.verify(token, nowMilliseconds: now)) } catch {
+                result = .failure(error)
+            }
             self.resume(key) { shard, slot in done(shard, slot, result) }
         }
     }

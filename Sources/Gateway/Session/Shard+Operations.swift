@@ -26,7 +26,8 @@ extension Shard {
         case .pass: break
         case .flood: return close(slot, .tooManyRequests)
         case .refuse(let retry):
-            let error = ApusError(.rateLimited, "more than \(Limits.operationsPerSecond) operations per second", retryMilliseconds: retry)
+            let error = ApusError(
+                .rateLimited, "more than \(Limits.operationsPerSecond) operations per second", retryMilliseconds: retry)
             return send(json: ServerFrames.error(request.id, error), to: slot)
         }
         switch request.operation {
@@ -77,7 +78,9 @@ extension Shard {
     ) {
         let key = key(slot)
         sessions[slot].operationsInFlight += 1
-        if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax { sessions[slot].connection.pause(.operations) }
+        if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax {
+            sessions[slot].connection.pause(.operations)
+        }
         call { result in
             self.resume(key) { shard, slot in
                 shard.sessions[slot].operationsInFlight -= 1
@@ -87,11 +90,15 @@ extension Shard {
                 case .failure(let error):
                     shard.node.metrics.storeFailures.increment()
                     // It may have been done all the same: whoever else holds the user is told to look.
-                    if error.outcome == .unknown, let user = shard.sessions[slot].user { shard.node.router.uncertain(user) }
+                    if error.outcome == .unknown, let user = shard.sessions[slot].user {
+                        shard.node.router.uncertain(user)
+                    }
                     shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
                 }
                 // Last of all: what waits may end the session.
-                if shard.sessions.isUsed(slot), shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax - 1 {
+                if shard.sessions.isUsed(slot),
+                    shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax - 1
+                {
                     shard.sessions[slot].connection.resume(.operations)
                 }
             }
@@ -118,7 +125,8 @@ extension Shard {
             case .success:
                 shard.send(json: ServerFrames.error(id, ApusError(.forbidden, "token: is another user's")), to: slot)
             case .failure(let failure):
-                let error: ApusError = failure.isTemporary
+                let error: ApusError =
+                    failure.isTemporary
                     ? .unavailable("tokens cannot be checked now")
                     : ApusError(.unauthenticated, "token: invalid or expired; the present one stays in force")
                 shard.send(json: ServerFrames.error(id, error), to: slot)
@@ -149,7 +157,11 @@ extension Shard {
             shard, slot, page in
             let body = JSONWriter.object {
                 $0.member("items", array: { list in page.items.forEach { list.element($0) } })
-                if let cursor = page.cursor { $0.member("cursor", cursor) } else { $0.raw("cursor", Array("null".utf8)) }
+                if let cursor = page.cursor {
+                    $0.member("cursor", cursor)
+                } else {
+                    $0.raw("cursor", Array("null".utf8))
+                }
                 $0.member(unread: page.counts.unread)
                 $0.member(byCategory: page.counts.byCategory)
             }
@@ -170,7 +182,8 @@ extension Shard {
             slot, id,
             {
                 node.inbox.markRead(
-                    selection, category: read.category, of: user, id: .new(atMilliseconds: now), nowMilliseconds: now, $0)
+                    selection, category: read.category, of: user, id: .new(atMilliseconds: now), nowMilliseconds: now,
+                    $0)
             }
         ) { shard, slot, outcome in
             // The reply first: the event that follows is what other devices get.

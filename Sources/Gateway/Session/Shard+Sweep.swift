@@ -52,7 +52,9 @@ extension Shard {
         }
         if sessions[slot].stream?.phase == .stale, sessions[slot].connection.isWritable,
             sessions[slot].stream?.retry() == true
-        { read(slot) }
+        {
+            read(slot)
+        }
         if tick >= sessions[slot].nextPing {
             sessions[slot].nextPing = tick + ping
             send(FrameEncoder.ping, to: slot)
@@ -79,7 +81,9 @@ extension Shard {
     private func leave(_ key: SessionKey, afterMilliseconds delay: Int, patience: Int) {
         loop.scheduleTask(in: .milliseconds(Int64(delay))) {
             self.resume(key) { shard, slot in
-                guard shard.sessions[slot].operationsInFlight > 0, patience > 0 else { return shard.close(slot, .draining) }
+                guard shard.sessions[slot].operationsInFlight > 0, patience > 0 else {
+                    return shard.close(slot, .draining)
+                }
                 shard.sessions[slot].connection.pause(.draining)
                 shard.leave(key, afterMilliseconds: 50, patience: patience - 1)
             }
@@ -89,7 +93,9 @@ extension Shard {
     /// Ends what is left.
     func abortAll() {
         onLoop { shard in
-            for slot in shard.sessions.slots where shard.sessions.isUsed(slot) { shard.sessions[slot].connection.abort() }
+            for slot in shard.sessions.slots where shard.sessions.isUsed(slot) {
+                shard.sessions[slot].connection.abort()
+            }
         }
     }
 }

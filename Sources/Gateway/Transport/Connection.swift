@@ -194,7 +194,9 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
         backlog.setOrWrite(bytes)
         guard var buffer = backlog else { return }
         guard let length = Self.headLength(buffer) else {
-            if buffer.readableBytes >= Limits.headersBytesMax { refuseHead(431, "headers over \(Limits.headersBytesMax) bytes") }
+            if buffer.readableBytes >= Limits.headersBytesMax {
+                refuseHead(431, "headers over \(Limits.headersBytesMax) bytes")
+            }
             return
         }
         guard length <= Limits.headersBytesMax else {
@@ -245,7 +247,8 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
         state = .discarding
         backlog = nil
         paused = []
-        context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(Limits.closeTimeoutSeconds))) { [weak self] in
+        context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(Int64(Limits.closeTimeoutSeconds))) {
+            [weak self] in
             self?.abort()
         }
     }

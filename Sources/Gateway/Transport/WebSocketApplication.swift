@@ -42,7 +42,8 @@ public struct HTTPAnswer: Sendable {
     public var contentType: String
     public var body: [UInt8]
 
-    public init(_ status: Int, fields: [String] = [], contentType: String = "text/plain; charset=utf-8", body: [UInt8]) {
+    public init(_ status: Int, fields: [String] = [], contentType: String = "text/plain; charset=utf-8", body: [UInt8])
+    {
         self.status = status
         self.fields = fields
         self.contentType = contentType

@@ -72,7 +72,9 @@ public struct RequestHead: Sendable {
     /// The length of the body that follows.
     /// - Throws: 411 for a transfer coding, 400 for a senseless length, 413 for one over `max`.
     public func bodyLength(max: Int) throws(Refusal) -> Int {
-        guard values("transfer-encoding").isEmpty else { throw Refusal(status: 411, message: "Content-Length is needed here") }
+        guard values("transfer-encoding").isEmpty else {
+            throw Refusal(status: 411, message: "Content-Length is needed here")
+        }
         let lengths = Set(values("content-length"))
         guard let text = lengths.first else { return 0 }
         guard lengths.count == 1, text.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let length = Int(text) else {
@@ -92,7 +94,8 @@ public struct RequestHead: Sendable {
             throw Refusal(status: 505, message: "only HTTP/1.1 is spoken here")
         }
         guard parts[1].first == UInt8(ascii: "/"), parts[1].allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw bad }
-        let target = String(decoding: parts[1], as: UTF8.self).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let target = String(decoding: parts[1], as: UTF8.self).split(
+            separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         return (
             String(decoding: parts[0], as: UTF8.self), String(target[0]), target.count == 2 ? String(target[1]) : nil,
             version.hasSuffix("1") ? 1 : 0
@@ -128,12 +131,15 @@ public struct RequestHead: Sendable {
                 out.append(byte)
                 continue
             }
-            guard let high = bytes.next().flatMap(JSONText.hex), let low = bytes.next().flatMap(JSONText.hex) else { return nil }
+            guard let high = bytes.next().flatMap(JSONText.hex), let low = bytes.next().flatMap(JSONText.hex) else {
+                return nil
+            }
             out.append(high << 4 | low)
         }
         return String(validating: out, as: UTF8.self)
     }
 
     /// RFC 9110 §5.6.2.
-    private static let tokens = ASCIISet("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    private static let tokens = ASCIISet(
+        "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 }

@@ -25,11 +25,14 @@ public struct UpgradeRequest: Sendable {
         guard head.method == "GET" else { throw Self.refusal(405, "the upgrade is a GET", ["Allow: GET"]) }
         guard head.minorVersion == 1 else { throw Self.refusal(400, "the upgrade needs HTTP/1.1") }
         guard head.has("upgrade", token: "websocket") else {
-            throw Self.refusal(426, "this is a WebSocket endpoint", ["Upgrade: websocket", "Sec-WebSocket-Version: 13"])
+            throw Self.refusal(
+                426, "this is a WebSocket endpoint", ["Upgrade: websocket", "Sec-WebSocket-Version: 13"])
         }
         guard head.has("connection", token: "upgrade") else { throw Self.refusal(400, "Connection has no 'Upgrade'") }
         let versions = head.values("sec-websocket-version")
-        guard versions == ["13"] else { throw Self.refusal(426, "only version 13 is spoken", ["Sec-WebSocket-Version: 13"]) }
+        guard versions == ["13"] else {
+            throw Self.refusal(426, "only version 13 is spoken", ["Sec-WebSocket-Version: 13"])
+        }
         let keys = head.values("sec-websocket-key")
         guard keys.count == 1, Self.isKey(keys[0]) else {
             throw Self.refusal(400, "Sec-WebSocket-Key must be 16 bytes in Base64")

@@ -30,7 +30,9 @@ struct JSONScanner {
     private var current: UInt8? { at < bytes.endIndex ? bytes[at] : nil }
 
     private mutating func skipSpace() {
-        while at < bytes.endIndex, case let byte = bytes[at], byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
+        while at < bytes.endIndex, case let byte = bytes[at],
+            byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
+        {
             at += 1
         }
     }

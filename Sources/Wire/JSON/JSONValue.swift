@@ -18,7 +18,8 @@ public struct JSONValue: Sendable {
     }
 
     /// Validates a document that may be any value (RFC 8259).
-    public static func document(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) -> JSONValue {
+    public static func document(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) -> JSONValue
+    {
         try JSONScanner.validate(document, depthMax: depthMax)
     }
 

@@ -15,7 +15,9 @@ public struct ClientRequest: Sendable {
         }
         guard let id = requestID(object) else {
             return ClientRequest(
-                id: nil, operation: .failure(.badRequest("id: must be an integer or a string of at most \(Limits.requestIDBytesMax) bytes")))
+                id: nil,
+                operation: .failure(
+                    .badRequest("id: must be an integer or a string of at most \(Limits.requestIDBytesMax) bytes")))
         }
         do {
             return ClientRequest(id: id.isEmpty ? nil : id, operation: .success(try Operation(object)))
@@ -157,7 +159,8 @@ extension JSONObject {
         return text
     }
 
-    public func integer(_ key: String, _ range: ClosedRange<Int64>, at path: String? = nil) throws(ApusError) -> Int64? {
+    public func integer(_ key: String, _ range: ClosedRange<Int64>, at path: String? = nil) throws(ApusError) -> Int64?
+    {
         guard let value = present(key) else { return nil }
         guard let number = value.integer, range.contains(number) else {
             let most = range.upperBound == .max ? "" : " to \(range.upperBound)"

@@ -23,7 +23,9 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    public mutating func member(_ key: StaticString, _ number: some BinaryInteger) { raw(key, Array(String(number).utf8)) }
+    public mutating func member(_ key: StaticString, _ number: some BinaryInteger) {
+        raw(key, Array(String(number).utf8))
+    }
     public mutating func member(_ key: StaticString, _ flag: Bool) { raw(key, Array((flag ? "true" : "false").utf8)) }
 
     public mutating func member(_ key: StaticString, object body: (inout JSONWriter) -> Void) {
@@ -91,18 +93,22 @@ public struct JSONWriter: Sendable {
 extension JSONWriter {
     /// `"unread":{"messages":…,"notifications":…}`
     public mutating func member(unread: Unread) {
-        member("unread", object: {
-            $0.member("messages", unread.messages)
-            $0.member("notifications", unread.notifications)
-        })
+        member(
+            "unread",
+            object: {
+                $0.member("messages", unread.messages)
+                $0.member("notifications", unread.notifications)
+            })
     }
 
     /// `"by_category":{"post":2,…}`, sorted, so that equal counts are equal bytes.
     public mutating func member(byCategory counts: [String: Int]) {
-        member("by_category", object: { writer in
-            for (category, count) in counts.sorted(by: { $0.key < $1.key }) {
-                writer.member(dynamic: category) { $0.element(Array(String(count).utf8)) }
-            }
-        })
+        member(
+            "by_category",
+            object: { writer in
+                for (category, count) in counts.sorted(by: { $0.key < $1.key }) {
+                    writer.member(dynamic: category) { $0.element(Array(String(count).utf8)) }
+                }
+            })
     }
 }

@@ -127,7 +127,9 @@ public struct FrameDecoder: Sendable {
             if headerCount >= 2 { need = 2 + extendedLengthBytes + (options.fromClient ? 4 : 0) }
             if headerCount == 2 + extendedLengthBytes, headerCount >= 2,
                 let problem = judgeLength(options)
-            { return problem }
+            {
+                return problem
+            }
         }
         if options.fromClient {
             mask = 0
@@ -140,12 +142,18 @@ public struct FrameDecoder: Sendable {
 
     private mutating func setHeader(_ byte: UInt8) {
         let at = headerCount
-        if at < 8 { header.first |= UInt64(byte) << UInt64(56 - 8 * at) } else { header.second |= UInt64(byte) << UInt64(56 - 8 * (at - 8)) }
+        if at < 8 {
+            header.first |= UInt64(byte) << UInt64(56 - 8 * at)
+        } else {
+            header.second |= UInt64(byte) << UInt64(56 - 8 * (at - 8))
+        }
         headerCount += 1
     }
 
     private func headerByte(_ at: Int) -> UInt8 {
-        at < 8 ? UInt8(truncatingIfNeeded: header.first >> UInt64(56 - 8 * at)) : UInt8(truncatingIfNeeded: header.second >> UInt64(56 - 8 * (at - 8)))
+        at < 8
+            ? UInt8(truncatingIfNeeded: header.first >> UInt64(56 - 8 * at))
+            : UInt8(truncatingIfNeeded: header.second >> UInt64(56 - 8 * (at - 8)))
     }
 
     private var extendedLengthBytes: Int {
@@ -255,7 +263,8 @@ public struct FrameDecoder: Sendable {
             var at = start
             // SAFETY: `at + 8` never passes the end; loads and stores are unaligned.
             while at + 8 <= all.count {
-                all.storeBytes(of: all.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ key, toByteOffset: at, as: UInt64.self)
+                all.storeBytes(
+                    of: all.loadUnaligned(fromByteOffset: at, as: UInt64.self) ^ key, toByteOffset: at, as: UInt64.self)
                 at += 8
             }
             var i = 0
