@@ -36,6 +36,8 @@ struct Session {
     var record: SessionRecord?
     /// Nil until `welcome`.
     var stream: SessionStream?
+    /// Names the latest read: the answer to an earlier one, which an overflow voided, is not taken for it.
+    var readNumber: UInt32 = 0
     /// The furthest hint that came before there was a stream.
     var openingHint: Int64 = 0
     /// The next session of the same user in this shard, or -1.

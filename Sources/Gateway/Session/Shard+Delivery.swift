@@ -81,15 +81,19 @@ extension Shard {
     func read(_ slot: Int32) {
         guard let user = sessions[slot].user, let stream = sessions[slot].stream else { return }
         let key = key(slot)
+        sessions[slot].readNumber &+= 1
+        let number = sessions[slot].readNumber
         node.timelines.read(
             user, after: stream.readAfter, last: nil, epoch: nil, limit: Limits.replayPageMax + 1
         ) { result in
-            self.resume(key) { shard, slot in shard.page(result, slot) }
+            self.resume(key) { shard, slot in shard.page(result, of: number, slot) }
         }
     }
 
-    private func page(_ result: Result<TimelinePage, StoreError>, _ slot: Int32) {
-        guard sessions[slot].phase == .live, sessions[slot].stream?.phase == .reading else { return }
+    private func page(_ result: Result<TimelinePage, StoreError>, of number: UInt32, _ slot: Int32) {
+        guard sessions[slot].phase == .live, sessions[slot].stream?.phase == .reading,
+            sessions[slot].readNumber == number
+        else { return }
         guard case .success(let page) = result else {
             // The sweep asks again; the socket stays up meanwhile (G11).
             sessions[slot].stream?.readFailed()

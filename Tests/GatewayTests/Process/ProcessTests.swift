@@ -135,8 +135,9 @@ struct ProcessTests {
                 var values: [String: Double] = [:]
                 for line in answer.body.split(separator: "\n") where !line.hasPrefix("#") {
                     let at = try #require(line.lastIndex(of: " "))
-                    values[String(line[..<at])] = try #require(
-                        Double(String(line[line.index(after: at)...])), "\(line)")
+                    let value = Double(String(line[line.index(after: at)...]))
+                    #expect(value != nil, "\(line)")
+                    values[String(line[..<at])] = value
                 }
                 return values
             }
