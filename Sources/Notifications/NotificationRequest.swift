@@ -183,6 +183,9 @@ private struct Draft {
     var object: [UInt8]?
     var data: [UInt8]?
 
+    /// What is added to what a backend wrote: category, time, and names of members.
+    private static let addedBytesMax = 512
+
     init(_ envelope: NotificationEnvelope) { self.envelope = envelope }
 
     mutating func takeOptions(_ object: JSONObject) throws(ApusError) {
@@ -213,7 +216,7 @@ private struct Draft {
         }
         let timestamp = try timestamp()
         let rest = rest(type, category, timestamp)
-        guard rest.count <= Limits.notificationBytesMax else {
+        guard rest.count <= Limits.notificationBytesMax + Self.addedBytesMax else {
             throw ApusError(
                 .tooLarge, "a notification has at most \(Limits.notificationBytesMax) bytes, this one \(rest.count)")
         }

@@ -260,7 +260,7 @@ struct RecipientTests {
         let headers = [
             "specversion": "1.0", "source": "s", "type": "t", "to": (0...1000).map { "u\($0)" }.joined(separator: ","),
         ]
-        #expect(refusal("", headers: headers)?.code == .tooLarge)
+        #expect(refusal("", headers: headers)?.code == .badRequest)
     }
 
     @Test(

@@ -10,20 +10,20 @@ struct LifetimeTests {
     @Test("A session is closed with 4401 within 2 s of its token's exp; one that renewed stays (G12)")
     func expiry() async throws {
         let (node, user) = (try await TestNode.shared, someUser())
-        let expiresAt = SystemTime().wallMilliseconds() / 1000 + 3
-        let (short, _) = try await node.session(user, ttlSeconds: 3)
-        let (renewed, _) = try await node.session(user, ttlSeconds: 3)
+        let expiresAt = SystemTime().wallMilliseconds() / 1000 + 10
+        let (short, _) = try await node.session(user, ttlSeconds: 10)
+        let (renewed, _) = try await node.session(user, ttlSeconds: 10)
         let handshake = try await node.socket(headers: [
-            "Authorization: Bearer \(try await TestNode.token(user, ttlSeconds: 3))"
+            "Authorization: Bearer \(try await TestNode.token(user, ttlSeconds: 10))"
         ])
         _ = try await handshake.ask("hello", id: 1)
         defer { [short, renewed, handshake].forEach { $0.drop() } }
         #expect(try await renewed.ask("auth", "\"token\":\"\(try await TestNode.token(user))\"")["ok"] != nil)
-        #expect(try await short.closeCode() == 4401)
+        #expect(try await short.closeCode(within: 40) == 4401)
         let after = SystemTime().wallMilliseconds() - expiresAt * 1000
         // The promise is 2 s; the rest is for a machine that is busy with other tests.
         #expect((-100...6000).contains(after), "\(after) ms after exp")
-        #expect(try await handshake.closeCode() == 4401)
+        #expect(try await handshake.closeCode(within: 40) == 4401)
         try await node.notify(user)
         #expect(try await renewed.durable(1).count == 1)
     }
