@@ -74,6 +74,7 @@ let package = Package(
         target("Timelines", ["Core"]),
         target("Notifications", ["Core", "Wire"]),
         target("Presence", ["Core"]),
+        target("Chat", ["Core", "Wire"]),
 
         // Port: messages between nodes and from backends.
         target("Bus", ["Core"]),
@@ -82,7 +83,7 @@ let package = Package(
         target(
             "Gateway",
             [
-                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus",
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus",
                 .nioCore, .nioPosix, .nioHTTP1, .nioSSL, .logging, .metrics, .lifecycle, .hummingbird, .jwt,
                 .httpClient,
                 .crypto,
@@ -94,12 +95,13 @@ let package = Package(
         target(
             "RedisStore",
             [
-                "Core", "Timelines", "Notifications", "Presence", "CHiredis",
+                "Core", "Timelines", "Notifications", "Presence", "Chat", "CHiredis",
                 .nioCore, .nioPosix, .nioSSL, .logging, .metrics,
             ],
             resources: [.embedInCode("Scripts")]),
         target("NATSBus", ["Core", "Bus", "CNats", .logging, .metrics]),
-        target("Embedded", ["Core", "Timelines", "Notifications", "Presence", "Bus", .grdb, .logging, .metrics]),
+        target(
+            "Embedded", ["Core", "Timelines", "Notifications", "Presence", "Chat", "Bus", .grdb, .logging, .metrics]),
 
         // The JavaScript client and the demo page, as bytes in the executable.
         .target(
@@ -110,7 +112,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "RedisStore", "NATSBus",
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway", "RedisStore",
+                "NATSBus",
                 "Embedded", "CDemoSite", .configuration, .arguments, .system, .logging, .metrics, .signals, .nioCore,
                 .nioPosix,
             ],
@@ -127,7 +130,7 @@ let package = Package(
         target(
             "ApusTesting",
             [
-                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway",
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway",
                 .nioCore, .nioPosix, .nioSSL, .jwt, .crypto, .cryptoExtras,
             ]),
         tests("CoreTests", ["Core", "ApusTesting"]),
@@ -135,19 +138,22 @@ let package = Package(
         tests("TimelinesTests", ["Core", "Timelines", "ApusTesting"]),
         tests("NotificationsTests", ["Core", "Wire", "Notifications", "ApusTesting"]),
         tests("PresenceTests", ["Core", "Presence", "ApusTesting"]),
+        tests("ChatTests", ["Core", "Wire", "Chat", "ApusTesting"]),
         tests(
             "GatewayTests",
             [
-                "Core", "Wire", "Timelines", "Notifications", "Presence", "Bus", "Gateway", "Embedded", "ApusTesting",
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway", "Embedded",
+                "ApusTesting",
                 .nioCore, .nioPosix, .nioSSL, .nioEmbedded, .jwt,
             ]),
         tests(
             "EmbeddedTests",
-            ["Core", "Timelines", "Notifications", "Presence", "Bus", "Embedded", "ApusTesting", .grdb]),
+            ["Core", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Embedded", "ApusTesting", .grdb]),
         tests(
             "RedisStoreTests",
             [
-                "Core", "Timelines", "Notifications", "Presence", "RedisStore", "ApusTesting", .nioCore, .nioPosix,
+                "Core", "Timelines", "Notifications", "Presence", "Chat", "RedisStore", "ApusTesting", .nioCore,
+                .nioPosix,
                 .logging,
                 .metrics,
             ]),

@@ -67,12 +67,48 @@ public enum Limits {
     public static let eventIDBytesMax = 128
     public static let nodeBytesMax = 48
     public static let requestIDBytesMax = 64
+    public static let cidBytesMax = 64
+    /// `d:`, two user ids whose colons take three bytes each, and the colon between them.
+    public static let conversationBytesMax = 3 + 2 * 3 * userBytesMax
+    /// What follows `g:`.
+    public static let groupTokenBytesMax = 48
     /// A JWT: large enough for RS256 with roles, small enough to refuse before any cryptography.
     public static let tokenBytesMax = 4 * 1024
     /// HMAC secrets shorter than the hash are refused (RFC 7518 §3.2).
     public static let secretBytesMin = 32
     /// The same where a platform brings tokens of its own (ADR 10): 192 bits, when they are random.
     public static let platformSecretBytesMin = 24
+
+    // MARK: Conversations
+
+    /// `title` of a group.
+    public static let titleBytesMax = 256
+    /// Members of a group: its member list is one hash in one slot, read whole when somebody is added.
+    public static let groupMembersMax = 2000
+    /// Users that one `group.create`, `group.add` or `group.remove` names.
+    public static let groupChangeUsersMax = 500
+    /// Members up to which a message is written into every member's timeline; in larger groups they read the log
+    /// (`APUS_GROUP_FANOUT`): a write costs as many scripts as there are members.
+    public static let groupFanOutMax = 500
+    /// Members up to which everybody is told how far somebody has read (PROTOCOL §2.4).
+    public static let receiptMembersMax = 32
+    /// Members of a group that `conversations` names.
+    public static let membersShownMax = 50
+    /// The `key` of a reaction.
+    public static let reactionKeyBytesMax = 32
+    /// Reactions on one message, all keys and users together: they are stored and shown with it.
+    public static let reactionsPerMessageMax = 500
+    /// How long the sender may edit a message.
+    public static let editHours = 24
+    /// Users whom one user may block.
+    public static let blocksMax = 1000
+    /// One page of `history` and of `conversations`.
+    public static let historyPageMax = 200
+    public static let conversationsPageMax = 200
+    /// Entries of a log that one step takes a member forward by.
+    public static let advanceEntriesMax = 100
+    /// How long a node has to bring a change to all members before the sweeper of any node takes over.
+    public static let fanOutGraceMilliseconds = 3000
 
     // MARK: Backends
 

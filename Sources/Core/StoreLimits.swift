@@ -8,6 +8,12 @@ public struct StoreLimits: Hashable, Sendable {
     public var inboxItems: Int
     /// How long the id of an event is remembered for deduplication, at least.
     public var dedupMilliseconds: Int64
+    /// Members up to which a group's messages are written into every member's timeline.
+    public var groupFanOut = Limits.groupFanOutMax
+    /// Members of a group.
+    public var groupMembers = Limits.groupMembersMax
+    /// How long the sender may edit a message.
+    public var editMilliseconds = Int64(Limits.editHours) * 3_600_000
 
     public init(timelineEvents: Int, inboxItems: Int, timelineMilliseconds: Int64, dedupMilliseconds: Int64) {
         precondition(timelineEvents > 0 && inboxItems > 0, "a store keeps at least one event and one item")

@@ -9,9 +9,9 @@ public struct AppendOutcome: Hashable, Sendable {
     /// The id of the inbox item: the notification's own, or that of the one it was collapsed into.
     public var item: String
     /// The sessions in the user's directory at that moment, as `session → holder`; some may belong to dead nodes.
-    public var routes: [Route]
+    public var routes: [SessionRoute]
 
-    public init(entry: AppendedEntry?, seq: Int64, item: String, routes: [Route]) {
+    public init(entry: AppendedEntry?, seq: Int64, item: String, routes: [SessionRoute]) {
         self.entry = entry
         self.seq = seq
         self.item = item
@@ -19,34 +19,6 @@ public struct AppendOutcome: Hashable, Sendable {
     }
 
     public var duplicate: Bool { entry == nil }
-
-    /// A session and the node that holds it.
-    public struct Route: Hashable, Sendable {
-        public var session: String
-        public var holder: Incarnation
-
-        public init(session: String, holder: Incarnation) {
-            self.session = session
-            self.holder = holder
-        }
-    }
-}
-
-/// An event that was just appended, with what a receiver needs to check that it is the next one.
-public struct AppendedEntry: Hashable, Sendable {
-    public var seq: Int64
-    public var id: String
-    /// The id of the event before it; empty for the first.
-    public var previous: String
-    /// The whole frame, as `TimelineEntry.frame`.
-    public var frame: [UInt8]
-
-    public init(seq: Int64, id: String, previous: String, frame: [UInt8]) {
-        self.seq = seq
-        self.id = id
-        self.previous = previous
-        self.frame = frame
-    }
 }
 
 /// Which items a page of the inbox holds.
@@ -106,9 +78,9 @@ public struct ReadOutcome: Hashable, Sendable {
     /// The `inbox.read` event; nil when nothing was unread among the selected.
     public var entry: AppendedEntry?
     public var counts: InboxCounts
-    public var routes: [AppendOutcome.Route]
+    public var routes: [SessionRoute]
 
-    public init(entry: AppendedEntry?, counts: InboxCounts, routes: [AppendOutcome.Route]) {
+    public init(entry: AppendedEntry?, counts: InboxCounts, routes: [SessionRoute]) {
         self.entry = entry
         self.counts = counts
         self.routes = routes
@@ -120,9 +92,9 @@ public struct ExpiryOutcome: Hashable, Sendable {
     public var user: UserID
     /// `notification.retracted` events, one for each expired item, in order.
     public var entries: [AppendedEntry]
-    public var routes: [AppendOutcome.Route]
+    public var routes: [SessionRoute]
 
-    public init(user: UserID, entries: [AppendedEntry], routes: [AppendOutcome.Route]) {
+    public init(user: UserID, entries: [AppendedEntry], routes: [SessionRoute]) {
         self.user = user
         self.entries = entries
         self.routes = routes

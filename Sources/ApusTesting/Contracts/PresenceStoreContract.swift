@@ -154,8 +154,8 @@ extension PresenceStoreContract {
         },
     ]
 
-    private static func route(_ record: SessionRecord) -> AppendOutcome.Route {
-        AppendOutcome.Route(session: record.session.text, holder: record.holder)
+    private static func route(_ record: SessionRecord) -> SessionRoute {
+        SessionRoute(session: record.session.text, holder: record.holder)
     }
 }
 

@@ -23,9 +23,9 @@ final class SessionDirectory: Sendable {
         self.lastSeenMax = lastSeenMax
     }
 
-    func routes(of user: UserID) -> [AppendOutcome.Route] {
+    func routes(of user: UserID) -> [SessionRoute] {
         state.withLock { $0.sessions[user] ?? [] }
-            .map { AppendOutcome.Route(session: $0.session.text, holder: $0.holder) }
+            .map { SessionRoute(session: $0.session.text, holder: $0.holder) }
     }
 
     /// As `PresenceStore.register`.

@@ -44,7 +44,7 @@ final class EventRouter: Sendable {
     /// Sends events to the holders of the user's sessions. - Returns: how many sessions there are on nodes that are not dead.
     @discardableResult
     func route(
-        _ entries: [AppendedEntry], of user: UserID, to routes: [AppendOutcome.Route], acceptedMicroseconds: Int64 = 0
+        _ entries: [AppendedEntry], of user: UserID, to routes: [SessionRoute], acceptedMicroseconds: Int64 = 0
     ) -> Int {
         let deliveries = entries.map { entry in
             Delivery.event(
@@ -57,11 +57,11 @@ final class EventRouter: Sendable {
 
     /// Tells the holders where the head is, when the event itself is not at hand: they read what they miss.
     @discardableResult
-    func routeHead(_ seq: Int64, of user: UserID, to routes: [AppendOutcome.Route]) -> Int {
+    func routeHead(_ seq: Int64, of user: UserID, to routes: [SessionRoute]) -> Int {
         send([.head(user: user, epoch: nil, seq: seq, id: 0)], of: user, to: routes)
     }
 
-    private func send(_ deliveries: [Delivery], of user: UserID, to routes: [AppendOutcome.Route]) -> Int {
+    private func send(_ deliveries: [Delivery], of user: UserID, to routes: [SessionRoute]) -> Int {
         var holders = Set<Incarnation>()
         var sessions = 0
         for route in routes {

@@ -122,13 +122,13 @@ extension ReplyFields {
     }
 
     /// What `append_sessions` of `lib.lua` wrote; it ends the answer.
-    mutating func routes() throws(Malformed) -> [AppendOutcome.Route] {
-        var routes: [AppendOutcome.Route] = []
+    mutating func routes() throws(Malformed) -> [SessionRoute] {
+        var routes: [SessionRoute] = []
         while !isAtEnd {
             let session = try text()
             let record = try text()
             guard let holder = Incarnation(text: record.prefix { $0 != "|" }) else { throw Malformed() }
-            routes.append(AppendOutcome.Route(session: session, holder: holder))
+            routes.append(SessionRoute(session: session, holder: holder))
         }
         return routes
     }
