@@ -21,6 +21,37 @@ public enum ChatFrames {
         }
     }
 
+    /// An entry of a group that is too large for timelines: without `seq`, the same for everybody.
+    public static func live(_ entry: LogEntry, in conversation: ConversationID) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("ev", name(entry.content))
+            $0.member("id", entry.position.id)
+            $0.member("ts", entry.timestampMilliseconds)
+            $0.member("conv", conversation.text)
+            write(entry, for: nil, to: &$0)
+        }
+    }
+
+    /// `{"ev":"typing","conv","user","on"}`
+    public static func typing(_ user: UserID, in conversation: ConversationID, on: Bool) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("ev", "typing")
+            $0.member("conv", conversation.text)
+            $0.member("user", user.text)
+            $0.member("on", on)
+        }
+    }
+
+    /// `{"ev":"delivered","conv","user","n"}`
+    public static func delivered(_ user: UserID, in conversation: ConversationID, n: Int64) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("ev", "delivered")
+            $0.member("conv", conversation.text)
+            $0.member("user", user.text)
+            $0.member("n", n)
+        }
+    }
+
     /// `conversation.reset`: what the client has of this conversation may be wrong; it reads it afresh.
     public static func reset(
         seq: Int64, id: String, timestamp: Int64, conversation: ConversationID, unread: Unread
@@ -65,7 +96,7 @@ public enum ChatFrames {
         }
     }
 
-    private static func write(_ entry: LogEntry, for user: UserID, to writer: inout JSONWriter) {
+    private static func write(_ entry: LogEntry, for user: UserID?, to writer: inout JSONWriter) {
         switch entry.content {
         case .message(let cid, let body):
             writer.member("n", entry.messages)

@@ -44,6 +44,9 @@ public struct EventID: Hashable, Sendable, CustomStringConvertible {
     /// A new id: 26 characters, time first (ULID), so that ids made by one node sort by age.
     public static func new(atMilliseconds now: Int64) -> EventID { EventID(unchecked: RandomToken.ulid(now)) }
 
+    /// A new id of 16 characters and 82 random bits, for entries of conversations: it stands in every member's timeline.
+    public static func short() -> EventID { EventID(unchecked: RandomToken.make(length: 16)) }
+
     private init(unchecked text: String) { self.text = text }
 
     public var description: String { text }

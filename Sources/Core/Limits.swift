@@ -102,6 +102,8 @@ public enum Limits {
     public static let editHours = 24
     /// Users whom one user may block.
     public static let blocksMax = 1000
+    /// What one answer to `history` or `conversations` may have; the rest is another page. Well below `outputBytesMax`.
+    public static let answerBytesMax = 128 * 1024
     /// One page of `history` and of `conversations`.
     public static let historyPageMax = 200
     public static let conversationsPageMax = 200

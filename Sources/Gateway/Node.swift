@@ -153,7 +153,8 @@ public final class Node: Sendable {
         let context = context
         let lease = lease
         var tasks = [
-            every(.seconds(Limits.leaseRefreshSeconds)) { await lease.beat() }
+            every(.seconds(Limits.leaseRefreshSeconds)) { await lease.beat() },
+            every(.seconds(1)) { await FanOutSweeper(node: context).sweep() },
         ]
         if context.configuration.roles.contains(.notifier) {
             tasks.append(every(.seconds(1)) { await Housekeeping(node: context).expire() })

@@ -1,4 +1,5 @@
 import Bus
+import Chat
 import Core
 import Logging
 import NIOCore
@@ -18,6 +19,8 @@ final class NodeContext: Sendable {
     let timelines: any TimelineStore
     let inbox: any InboxStore
     let presence: any PresenceStore
+    let conversations: any ConversationStore
+    let memberships: any MembershipStore
     let bus: any Bus
     let subjects: Subjects
 
@@ -51,6 +54,8 @@ final class NodeContext: Sendable {
         timelines = ports.timelines
         inbox = ports.inbox
         presence = ports.presence
+        conversations = ports.conversations
+        memberships = ports.memberships
         bus = ports.bus
         metrics = GatewayMetrics()
         addresses = AddressCounter(limit: configuration.sessionsPerAddress)
@@ -84,17 +89,22 @@ public struct NodePorts: Sendable {
     public var timelines: any TimelineStore
     public var inbox: any InboxStore
     public var presence: any PresenceStore
+    public var conversations: any ConversationStore
+    public var memberships: any MembershipStore
     public var bus: any Bus
     /// Whether the store can be used at this moment; asked by `/readyz`.
     public var isStoreConnected: @Sendable () -> Bool
 
     public init(
-        timelines: any TimelineStore, inbox: any InboxStore, presence: any PresenceStore, bus: any Bus,
+        timelines: any TimelineStore, inbox: any InboxStore, presence: any PresenceStore,
+        conversations: any ConversationStore, memberships: any MembershipStore, bus: any Bus,
         isStoreConnected: @escaping @Sendable () -> Bool
     ) {
         self.timelines = timelines
         self.inbox = inbox
         self.presence = presence
+        self.conversations = conversations
+        self.memberships = memberships
         self.bus = bus
         self.isStoreConnected = isStoreConnected
     }

@@ -79,7 +79,8 @@ struct Composition {
         let (redisStore, natsBus) = try await (store, bus)
         return Adapters(
             ports: NodePorts(
-                timelines: redisStore, inbox: redisStore, presence: redisStore, bus: natsBus,
+                timelines: redisStore, inbox: redisStore, presence: redisStore, conversations: redisStore,
+                memberships: redisStore, bus: natsBus,
                 isStoreConnected: { redisStore.isConnected }),
             close: { await redisStore.close() })
     }
@@ -92,7 +93,8 @@ struct Composition {
         let bus = InProcessBus(subjects: try subjects())
         return Adapters(
             ports: NodePorts(
-                timelines: store, inbox: store, presence: store, bus: bus, isStoreConnected: { true }),
+                timelines: store, inbox: store, presence: store, conversations: store, memberships: store, bus: bus,
+                isStoreConnected: { true }),
             close: { await store.close() })
     }
 

@@ -17,6 +17,13 @@ enum MetricHelp {
         "apus_hint_holes_total": "Holes found in the numbering of what other nodes sent.",
         "apus_head_checks_total": "Times that the heads of all users were compared with the store.",
         "apus_hints_repaired_total": "Sessions that were found behind their timeline and read on.",
+        "apus_conversation_entries_total": "Entries that this node added to logs of conversations.",
+        "apus_messages_total": "Messages among them.",
+        "apus_messages_refused_total": "Changes of conversations that were refused, by error code.",
+        "apus_fanout_log_reads_total": "Times that a log was read because a member's timeline was behind or ahead.",
+        "apus_fanout_swept_total": "Conversations that the sweeper brought to their members after another did not.",
+        "apus_conversation_resets_total":
+            "Members whose cursor did not fit the log; they read the conversation afresh.",
         "apus_store_failures_total": "Operations that the store did not do.",
         "apus_dead_letters_total": "Events put into the dead letters.",
         "apus_ingest_in_flight": "Events of the durable stream taken and not settled.",

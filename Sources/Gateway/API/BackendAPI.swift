@@ -59,6 +59,12 @@ struct BackendAPI: Sendable {
                     body, isLines: Self.isLines(request), key: headers[.idempotencyKey],
                     cloudEvent: Notifier.cloudEvent(headers.map { ($0.name.rawName, $0.value) })))
         }
+        routes.post("messages") { request, _ in
+            Self.batch(
+                try await backend.messages(
+                    try await Self.body(request), isLines: Self.isLines(request),
+                    key: request.headers[.idempotencyKey]))
+        }
         routes.post("live") { request, _ in
             Self.batch(try backend.live(try await Self.body(request), isLines: Self.isLines(request)))
         }

@@ -2,6 +2,7 @@ import Bus
 import Core
 import Notifications
 import Presence
+import Synchronization
 import Wire
 
 /// What backends may ask, over HTTP and over `apus.rpc.*` alike: one place for both (PROTOCOL §3, §4).
@@ -72,12 +73,12 @@ struct Backend: Sendable {
         guard reason.map({ $0.utf8.count <= 123 }) ?? true else { throw .badRequest("reason: at most 123 bytes") }
         let text = reason ?? CloseCode(rawValue: UInt16(code))?.reason ?? ""
         let order = Delivery.disconnect(user: user, session: nil, code: UInt16(code), reason: text)
-        let known = try? await answer { (done: @escaping Completion<[UserSessions]>) in
-            // The directory is asked for the figure only; the order goes to all nodes at once, whatever it says, so that
-            // it works while the store is away.
-            node.presence.lookup([user], done)
-            node.router.broadcast([order])
-        }
+        // The directory is asked for the figure only, and before the sessions leave it. The order goes to all nodes,
+        // whatever it says, and does not wait for a store that is away.
+        let giving = Once { [router = node.router] in router.broadcast([order]) }
+        node.hub.shards.first?.loop.scheduleTask(in: .milliseconds(250)) { giving.run() }
+        let known = try? await answer { node.presence.lookup([user], $0) }
+        giving.run()
         let alive = node.membership.alive
         let count = known?.first?.sessions.count { alive.contains($0.holder) } ?? 0
         return JSONWriter.object {
@@ -130,4 +131,14 @@ extension NodeRecord {
         writer.member("version", version)
         writer.member("roles", array: { list in roles.forEach { list.element(text: $0) } })
     }
+}
+
+/// Something that is to be done once, by whoever comes first.
+private final class Once: Sendable {
+    private let isDone = Atomic(false)
+    private let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+    func run() { if !isDone.exchange(true, ordering: .acquiringAndReleasing) { body() } }
 }

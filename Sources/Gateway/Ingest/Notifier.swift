@@ -1,4 +1,5 @@
 import Bus
+import Chat
 import Core
 import Notifications
 import Synchronization
@@ -13,12 +14,13 @@ final class Notifier: Sendable {
     static let inFlightMax = 1024
 
     private let node: NodeContext
-    private let publisher: Publisher
+    private let backend: Backend
+    private var publisher: Publisher { backend.publisher }
     private let inFlight = AtomicCounter()
 
     init(node: NodeContext) {
         self.node = node
-        publisher = Publisher(node: node)
+        backend = Backend(node: node)
     }
 
     func start() async throws {
@@ -28,6 +30,8 @@ final class Notifier: Sendable {
     private func take(_ event: DurableMessage) {
         inFlight.add()
         node.metrics.ingestInFlight.record(inFlight.current)
+        CrashPoint.reach("ingest.received")
+        if event.message.subject == node.subjects.inMessage { return takeMessage(event) }
         let request: NotificationRequest
         do throws(ApusError) { request = try parse(event.message) } catch {
             return bury(event, reason: error.description)
@@ -35,6 +39,21 @@ final class Notifier: Sendable {
         publisher.publish([request]) { outcomes in
             let failed = outcomes.contains { if case .failure = $0.result { true } else { false } }
             self.settle(event, failed ? .retry(afterMilliseconds: Self.backOff(event.deliveries)) : .done)
+        }
+    }
+
+    /// A message in a user's name. Without a name of its own it is named by its number in the stream, so that it is stored
+    /// once however often it is handed out.
+    private func takeMessage(_ event: DurableMessage) {
+        let request: MessageRequest
+        do throws(ApusError) {
+            request = try MessageRequest.parse(
+                try JSONObject.request(event.message.payload),
+                fallbackID: event.message.header("Nats-Msg-Id") ?? "stream-\(event.streamSequence)")
+        } catch { return bury(event, reason: error.description) }
+        backend.send(request) { result in
+            if let refusal = result.refusal { return self.bury(event, reason: refusal.description) }
+            self.settle(event, result.isUnavailable ? .retry(afterMilliseconds: Self.backOff(event.deliveries)) : .done)
         }
     }
 
@@ -91,6 +110,7 @@ final class Notifier: Sendable {
     private func settle(_ event: DurableMessage, _ settlement: DurableMessage.Settlement) {
         inFlight.subtract()
         node.metrics.ingestInFlight.record(inFlight.current)
+        CrashPoint.reach("ingest.settle")
         event.settle(settlement)
     }
 

@@ -1,6 +1,5 @@
 import Core
 import Notifications
-import Synchronization
 import Wire
 
 /// Takes one notification to all its recipients: append in each one's slot, then route (G4). Used by the notifier, the
@@ -27,7 +26,7 @@ struct Publisher: Sendable {
     /// All appends are handed to the store at once and in this order: it pipelines or groups them, and one user's events
     /// keep their order.
     func publish(_ requests: [NotificationRequest], _ done: @escaping @Sendable ([Outcome]) -> Void) {
-        let gathering = Gathering(count: requests.reduce(0) { $0 + $1.recipients.count }, done)
+        let gathering = Gathering<Outcome>(count: requests.reduce(0) { $0 + $1.recipients.count }, done)
         let now = node.time.wallMilliseconds()
         var index = 0
         for request in requests {
@@ -39,7 +38,7 @@ struct Publisher: Sendable {
     }
 
     private func append(
-        _ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering, _ index: Int
+        _ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering<Outcome>, _ index: Int
     ) {
         node.inbox.append(notification, to: user, nowMilliseconds: now) { result in
             if case .failure(let error) = result {
@@ -88,31 +87,6 @@ struct Publisher: Sendable {
                 if error.outcome == .notStored { $0.member("stored", false) }
                 $0.member("error", object: error.forBackend.write)
             }
-        }
-    }
-
-    /// Collects results that come in any order.
-    private final class Gathering: Sendable {
-        private struct State {
-            var outcomes: [Outcome?]
-            var missing: Int
-        }
-
-        private let state: Mutex<State>
-        private let done: @Sendable ([Outcome]) -> Void
-
-        init(count: Int, _ done: @escaping @Sendable ([Outcome]) -> Void) {
-            self.done = done
-            state = Mutex(State(outcomes: Array(repeating: nil, count: count), missing: count))
-        }
-
-        func set(_ index: Int, _ outcome: Outcome) {
-            let all = state.withLock { state -> [Outcome]? in
-                state.outcomes[index] = outcome
-                state.missing -= 1
-                return state.missing == 0 ? state.outcomes.compactMap(\.self) : nil
-            }
-            if let all { done(all) }
         }
     }
 }

@@ -1,4 +1,5 @@
 import Bus
+import Chat
 import Core
 import Notifications
 import Wire
@@ -17,6 +18,7 @@ struct RemoteCalls: Sendable {
 
     func start() async throws {
         try await serve("notify", notify)
+        try await serve("message", message)
         try await serve("presence") { message throws(ApusError) in
             try await backend.presence(of: Backend.users(Self.object(message)))
         }
@@ -56,6 +58,13 @@ struct RemoteCalls: Sendable {
         return JSONWriter.object { writer in
             writer.member("results", array: { list in outcomes.forEach { Publisher.write($0, to: &list) } })
         }
+    }
+
+    private func message(_ message: BusMessage) async throws(ApusError) -> [UInt8] {
+        let request = try MessageRequest.parse(Self.object(message), fallbackID: message.header("Nats-Msg-Id"))
+        let result = await backend.send(request)
+        if let refusal = result.refusal { throw refusal }
+        return JSONWriter.object { $0.member("results", array: { result.write(to: &$0) }) }
     }
 
     private static func object(_ message: BusMessage) throws(ApusError) -> JSONObject {

@@ -14,6 +14,11 @@ struct GatewayMetrics: Sendable {
     let repairs = Counter(label: "apus_hints_repaired_total")
     let headChecks = Counter(label: "apus_head_checks_total")
     let holes = Counter(label: "apus_hint_holes_total")
+    let entries = Counter(label: "apus_conversation_entries_total")
+    let messages = Counter(label: "apus_messages_total")
+    let fanOutReads = Counter(label: "apus_fanout_log_reads_total")
+    let fanOutsSwept = Counter(label: "apus_fanout_swept_total")
+    let conversationResets = Counter(label: "apus_conversation_resets_total")
     let dead = Counter(label: "apus_dead_letters_total")
     let storeFailures = Counter(label: "apus_store_failures_total")
     let unreadDrift = Counter(label: "apus_unread_drift_total")
@@ -37,6 +42,10 @@ struct GatewayMetrics: Sendable {
 
     func refused(_ reason: String) {
         Counter(label: "apus_connections_refused_total", dimensions: [("reason", reason)]).increment()
+    }
+
+    func messageRefused(_ code: ErrorCode) {
+        Counter(label: "apus_messages_refused_total", dimensions: [("code", code.rawValue)]).increment()
     }
 
     func closed(_ code: UInt16) {

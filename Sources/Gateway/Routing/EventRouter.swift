@@ -61,6 +61,11 @@ final class EventRouter: Sendable {
         send([.head(user: user, epoch: nil, seq: seq, id: 0)], of: user, to: routes)
     }
 
+    /// Sends a live event to the holders of the user's sessions.
+    func routeLive(_ frame: ByteBuffer, of user: UserID, to routes: [SessionRoute]) {
+        _ = send([.liveUser(user, frame: frame)], of: user, to: routes)
+    }
+
     private func send(_ deliveries: [Delivery], of user: UserID, to routes: [SessionRoute]) -> Int {
         var holders = Set<Incarnation>()
         var sessions = 0

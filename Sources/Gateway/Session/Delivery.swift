@@ -11,6 +11,8 @@ enum Delivery: Sendable {
     /// The head of a user's timeline: whoever is not there reads. Without epoch and with id 0 only the number is known.
     case head(user: UserID, epoch: UInt64?, seq: Int64, id: UInt64)
     case liveUser(UserID, frame: ByteBuffer)
+    /// One frame for many users, such as the members of a large group.
+    case liveUsers([UserID], frame: ByteBuffer)
     case liveTopic(Topic, frame: ByteBuffer)
     case liveAll(frame: ByteBuffer)
     /// Closes one session, or all of the user's.
@@ -72,13 +74,14 @@ struct NodeMessage: Sendable {
 }
 
 extension Delivery {
-    fileprivate enum Kind: UInt8 { case event = 1, head, liveUser, liveTopic, liveAll, disconnect }
+    fileprivate enum Kind: UInt8 { case event = 1, head, liveUser, liveTopic, liveAll, disconnect, liveUsers }
 
     /// About how many bytes it takes in a message.
     var size: Int {
         switch self {
         case .event(_, _, _, _, _, let frame), .liveUser(_, let frame), .liveTopic(_, let frame), .liveAll(let frame):
             frame.readableBytes + 160
+        case .liveUsers(let users, let frame): frame.readableBytes + users.count * (Limits.userBytesMax + 1) + 160
         case .head, .disconnect: 320
         }
     }
@@ -95,6 +98,11 @@ extension Delivery {
             out.writeMultipleIntegers(epoch ?? 0, seq, id)
         case .liveUser(let user, let frame):
             out.writeKind(.liveUser, user.text)
+            out.writeFrame(frame)
+        case .liveUsers(let users, let frame):
+            out.writeKind(.liveUsers, "")
+            out.writeInteger(UInt32(users.count))
+            for user in users { out.writeShort(user.text) }
             out.writeFrame(frame)
         case .liveTopic(let topic, let frame):
             out.writeKind(.liveTopic, topic.text)
@@ -130,6 +138,15 @@ extension Delivery {
         case .liveUser:
             guard let user = UserID(name), let frame = input.readFrame() else { return nil }
             self = .liveUser(user, frame: frame)
+        case .liveUsers:
+            guard let count = input.readInteger(as: UInt32.self) else { return nil }
+            var users: [UserID] = []
+            for _ in 0..<count {
+                guard let user = input.readShort().flatMap({ UserID($0) }) else { return nil }
+                users.append(user)
+            }
+            guard let frame = input.readFrame() else { return nil }
+            self = .liveUsers(users, frame: frame)
         case .liveTopic:
             guard let topic = Topic(name), let frame = input.readFrame() else { return nil }
             self = .liveTopic(topic, frame: frame)

@@ -20,6 +20,8 @@ extension Shard {
             for slot in slots(of: user) { head(epoch, seq, id, slot) }
         case .liveUser(let user, let frame):
             for slot in slots(of: user) { live(frame, slot) }
+        case .liveUsers(let users, let frame):
+            for user in users { for slot in slots(of: user) { live(frame, slot) } }
         case .liveTopic(let topic, let frame):
             for slot in topics[topic] ?? [] { live(frame, slot) }
         case .liveAll(let frame):

@@ -62,17 +62,22 @@ extension Shard {
                 leaveTopic(topic, slot)
             }
             ok(id, ServerFrames.topic(topic), slot)
+        case .chat(let operation): chat(operation, user, id, slot)
         }
     }
 
     // MARK: Answers
 
-    private func ok(_ id: [UInt8]?, _ body: @autoclosure () -> [UInt8], _ slot: Int32) {
+    func ok(_ id: [UInt8]?, _ body: @autoclosure () -> [UInt8], _ slot: Int32) {
         if let id { send(json: ServerFrames.ok(id, body()), to: slot) }
     }
 
+    func refuse(_ id: [UInt8]?, _ error: ApusError, _ slot: Int32) {
+        send(json: ServerFrames.error(id, error), to: slot)
+    }
+
     /// Calls a store and brings its answer back to the session. Too many at once stop the reading of the socket.
-    private func ask<Value: Sendable>(
+    func ask<Value: Sendable>(
         _ slot: Int32, _ id: [UInt8]?, _ call: (@escaping Completion<Value>) -> Void,
         _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
     ) {

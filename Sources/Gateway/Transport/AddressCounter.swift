@@ -33,6 +33,8 @@ final class AddressCounter: Sendable {
 final class AtomicCounter: Sendable {
     private let value = Atomic<Int>(0)
     var current: Int { value.load(ordering: .relaxed) }
-    func add() { value.add(1, ordering: .relaxed) }
-    func subtract() { value.subtract(1, ordering: .relaxed) }
+    func add(_ count: Int = 1) { value.add(count, ordering: .relaxed) }
+    /// - Returns: What is left.
+    @discardableResult
+    func subtract() -> Int { value.subtract(1, ordering: .acquiringAndReleasing).newValue }
 }

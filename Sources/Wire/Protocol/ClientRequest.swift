@@ -46,6 +46,7 @@ public enum Operation: Hashable, Sendable {
     case inboxRead(InboxRead)
     case subscribe(Topic)
     case unsubscribe(Topic)
+    case chat(ChatOperation)
 
     public struct Hello: Hashable, Sendable {
         public var token: String?
@@ -85,7 +86,12 @@ public enum Operation: Hashable, Sendable {
         case "inbox.read": self = .inboxRead(try InboxRead(object))
         case "subscribe": self = .subscribe(try object.topic())
         case "unsubscribe": self = .unsubscribe(try object.topic())
-        default: throw ApusError(.unknownOp, "op: \(JSONText.quoted(op.prefix(64))) is not known")
+        default:
+            if let chat = try ChatOperation(op, object) {
+                self = .chat(chat)
+                return
+            }
+            throw ApusError(.unknownOp, "op: \(JSONText.quoted(op.prefix(64))) is not known")
         }
     }
 }

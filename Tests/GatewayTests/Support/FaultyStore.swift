@@ -1,3 +1,4 @@
+import Chat
 import Core
 import Dispatch
 import Embedded
@@ -124,5 +125,88 @@ extension FaultyStore: PresenceStore {
 
     func dropLease(_ node: Incarnation, _ done: @escaping Completion<Void>) {
         pass(writes: true, done) { store.dropLease(node, $0) }
+    }
+}
+
+extension FaultyStore: ConversationStore {
+    func commit(
+        _ change: ConversationChange, to conversation: ConversationID, by author: UserID, id: EventID,
+        nowMilliseconds: Int64, _ done: @escaping Completion<CommitOutcome>
+    ) {
+        pass(writes: true, done) {
+            store.commit(change, to: conversation, by: author, id: id, nowMilliseconds: nowMilliseconds, $0)
+        }
+    }
+
+    func entries(
+        of conversation: ConversationID, for member: UserID?, after position: EntryPosition?, limit: Int,
+        _ done: @escaping Completion<EntryPage?>
+    ) {
+        pass(done) { store.entries(of: conversation, for: member, after: position, limit: limit, $0) }
+    }
+
+    func history(
+        of conversation: ConversationID, for member: UserID, _ range: HistoryRange, limit: Int,
+        _ done: @escaping Completion<HistoryPage?>
+    ) {
+        pass(done) { store.history(of: conversation, for: member, range, limit: limit, $0) }
+    }
+
+    func summaries(
+        of conversations: [ConversationID], for member: UserID, _ done: @escaping Completion<[ConversationSummary?]>
+    ) {
+        pass(done) { store.summaries(of: conversations, for: member, $0) }
+    }
+
+    func claimUnfinished(
+        limit: Int, beforeMilliseconds: Int64, nowMilliseconds: Int64, _ done: @escaping Completion<[FanOutTicket]>
+    ) {
+        pass(writes: true, done) {
+            store.claimUnfinished(
+                limit: limit, beforeMilliseconds: beforeMilliseconds, nowMilliseconds: nowMilliseconds, $0)
+        }
+    }
+
+    func finish(_ ticket: FanOutTicket, _ done: @escaping Completion<Void>) {
+        pass(writes: true, done) { store.finish(ticket, $0) }
+    }
+}
+
+extension FaultyStore: MembershipStore {
+    func advance(
+        _ user: UserID, in conversation: ConversationID, by step: AdvanceStep, nowMilliseconds: Int64,
+        _ done: @escaping Completion<AdvanceOutcome>
+    ) {
+        pass(writes: true, done) {
+            store.advance(user, in: conversation, by: step, nowMilliseconds: nowMilliseconds, $0)
+        }
+    }
+
+    func conversations(
+        of user: UserID, before cursor: String?, limit: Int, _ done: @escaping Completion<MembershipPage>
+    ) {
+        pass(done) { store.conversations(of: user, before: cursor, limit: limit, $0) }
+    }
+
+    func state(
+        of user: UserID, in conversation: ConversationID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<MembershipState?>
+    ) {
+        pass(done) { store.state(of: user, in: conversation, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func apply(
+        _ change: PersonalChange, of user: UserID, id: EventID, nowMilliseconds: Int64,
+        _ done: @escaping Completion<PersonalOutcome?>
+    ) {
+        pass(writes: true, done) { store.apply(change, of: user, id: id, nowMilliseconds: nowMilliseconds, $0) }
+    }
+
+    func blocks(of user: UserID, _ done: @escaping Completion<[UserID]>) {
+        pass(done) { store.blocks(of: user, $0) }
+    }
+
+    func messageDrift(of user: UserID, _ done: @escaping Completion<Int>) {
+        pass(done) { store.messageDrift(of: user, $0) }
     }
 }

@@ -80,7 +80,9 @@ final class TestNode: Sendable {
             let node = try Node(
                 configuration, incarnation: incarnation,
                 ports: NodePorts(
-                    timelines: fault, inbox: fault, presence: fault, bus: loss, isStoreConnected: { fault.mode == .up }),
+                    timelines: fault, inbox: fault, presence: fault, conversations: fault, memberships: fault,
+                    bus: loss,
+                    isStoreConnected: { fault.mode == .up }),
                 verifier: verifier, group: group, files: files, metrics: { "# none\n" }, logger: logger)
             box.set(node)
             try await node.start()

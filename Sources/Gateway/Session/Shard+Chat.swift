@@ -1,0 +1,257 @@
+import Chat
+import Core
+import NIOCore
+import Wire
+
+/// What a client asks for in conversations. To add an operation: a case in `ChatOperation`, its doing here.
+extension Shard {
+    var messenger: Messenger { Messenger(node: node) }
+
+    func chat(_ operation: ChatOperation, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        switch operation {
+        case .send(let send): self.send(send, user, id, slot)
+        case .history(let history): self.history(history, user, id, slot)
+        case .conversations(let cursor, let limit): conversations(cursor, limit, user, id, slot)
+        case .read(let conversation, let n, let force): read(conversation, n, force, user, id, slot)
+        case .delivered(let conversation, let n):
+            tellOthers(.delivered(n: n), conversation, user, id, slot) {
+                ChatFrames.delivered(user, in: conversation, n: n)
+            }
+        case .typing(let conversation, let on):
+            tellOthers(.typing, conversation, user, id, slot) { ChatFrames.typing(user, in: conversation, on: on) }
+        case .edit(let conversation, let n, let body):
+            change(.edit(n: n, body: body), conversation, user, id, slot)
+        case .recall(let conversation, let n): change(.recall(n: n), conversation, user, id, slot)
+        case .react(let conversation, let n, let key, let on):
+            change(.react(n: n, key: key, on: on), conversation, user, id, slot)
+        case .mute(let conversation, let on): mute(conversation, on, user, id, slot)
+        case .block(let other, let on): block(other, on, user, id, slot)
+        case .blocks: blocks(user, id, slot)
+        default: group(operation, user, id, slot)
+        }
+    }
+
+    private func group(_ operation: ChatOperation, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        switch operation {
+        case .groupCreate(let title, let members, let cid):
+            let conversation = cid.map { ConversationID.group(madeBy: user, cid: $0) } ?? .newGroup()
+            changeGroup(.create(title: title, members: members), conversation, user, id, slot)
+        case .groupUpdate(let conversation, let title):
+            changeGroup(.update(title: title), conversation, user, id, slot)
+        case .groupAdd(let conversation, let users): changeGroup(.add(users), conversation, user, id, slot)
+        case .groupRemove(let conversation, let users): changeGroup(.remove(users), conversation, user, id, slot)
+        case .groupLeave(let conversation): change(.leave, conversation, user, id, slot)
+        default: break
+        }
+    }
+
+    // MARK: Messages
+
+    private func send(_ send: ChatOperation.Send, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        let conversation: ConversationID
+        switch send.target {
+        case .conversation(let given): conversation = given
+        case .user(let other):
+            guard let made = ConversationID(between: user, and: other) else {
+                return refuse(id, .badRequest("to: is yourself"), slot)
+            }
+            conversation = made
+        }
+        let messenger = messenger
+        ask(
+            slot, id, { messenger.commit(.send(cid: send.cid, body: send.body), to: conversation, by: user, $0) }
+        ) { shard, slot, outcome in
+            switch outcome {
+            case .appended(let commit): shard.ok(id, commit.sent(in: conversation), slot)
+            case .duplicate(let commit): shard.ok(id, commit.sent(in: conversation, duplicate: true), slot)
+            case .refused(let error): shard.refuse(id, error, slot)
+            case .noted, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
+            }
+        }
+    }
+
+    /// A change that is answered with `{}`.
+    private func change(
+        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
+    ) {
+        let messenger = messenger
+        ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
+            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
+            shard.ok(id, JSONWriter.object { _ in }, slot)
+        }
+    }
+
+    /// A change that is not kept, and of which the others' sessions hear now.
+    private func tellOthers(
+        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32,
+        _ frame: @escaping @Sendable () -> [UInt8]
+    ) {
+        let messenger = messenger
+        ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
+            switch outcome {
+            case .refused(let error): shard.refuse(id, error, slot)
+            case .noted(let audience):
+                shard.ok(id, JSONWriter.object { _ in }, slot)
+                if audience.changed { messenger.tell(audience.members.filter { $0 != user }, frame()) }
+            case .appended, .duplicate, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
+            }
+        }
+    }
+
+    private func history(_ history: ChatOperation.History, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        let conversation = history.conversation
+        guard !conversation.excludes(user) else { return refuse(id, .notFound(conversation), slot) }
+        let range: HistoryRange =
+            switch history.range {
+            case .before(let n): .before(n)
+            case .after(let n): .after(n)
+            }
+        ask(
+            slot, id,
+            { node.conversations.history(of: conversation, for: user, range, limit: history.limit, $0) }
+        ) { shard, slot, page in
+            guard let page else { return shard.refuse(id, .notFound(conversation), slot) }
+            shard.ok(id, ChatFrames.history(page.part(range, bytesMax: Limits.answerBytesMax), for: user), slot)
+        }
+    }
+
+    private func conversations(
+        _ cursor: String?, _ limit: Int, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
+    ) {
+        let listing = ConversationListing(node: node, user: user)
+        ask(slot, id, { listing.page(before: cursor, limit: limit, $0) }) { shard, slot, page in
+            shard.ok(id, page, slot)
+        }
+    }
+
+    // MARK: Cursors
+
+    private func read(
+        _ conversation: ConversationID, _ n: Int64, _ force: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
+    ) {
+        let (messenger, node) = (messenger, node)
+        ask(
+            slot, id,
+            { messenger.commitAndSettle(.read(n: n, force: force), to: conversation, by: user, $0) }
+        ) { shard, slot, answer in
+            if case .refused(let error) = answer.outcome { return shard.refuse(id, error, slot) }
+            if let state = answer.state { return shard.ok(id, state.readReply(conversation), slot) }
+            // Somebody else was faster with this step: what came of it is asked for.
+            let now = node.time.wallMilliseconds()
+            shard.ask(slot, id, { node.memberships.state(of: user, in: conversation, nowMilliseconds: now, $0) }) {
+                shard, slot, state in
+                guard let state else { return shard.refuse(id, .notFound(conversation), slot) }
+                shard.ok(id, state.readReply(conversation), slot)
+            }
+        }
+    }
+
+    // MARK: Groups
+
+    /// A change that is answered with the conversation, once the author's own list knows of it.
+    private func changeGroup(
+        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
+    ) {
+        let messenger = messenger
+        let listing = ConversationListing(node: node, user: user)
+        ask(slot, id, { messenger.commitAndSettle(change, to: conversation, by: user, $0) }) { shard, slot, answer in
+            if case .refused(let error) = answer.outcome { return shard.refuse(id, error, slot) }
+            shard.ask(slot, id, { listing.one(conversation, $0) }) { shard, slot, found in
+                guard let found else { return shard.refuse(id, .notFound(conversation), slot) }
+                shard.ok(id, found, slot)
+            }
+        }
+    }
+
+    // MARK: What a user decides for oneself
+
+    private func mute(
+        _ conversation: ConversationID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
+    ) {
+        personal(.mute(conversation, on: on), user, id, slot, missing: .notFound(conversation))
+    }
+
+    /// The conversation first: it is what refuses the other's messages.
+    private func block(_ other: UserID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        guard let conversation = ConversationID(between: user, and: other) else {
+            return refuse(id, .badRequest("user: is yourself"), slot)
+        }
+        let messenger = messenger
+        ask(slot, id, { messenger.commit(.block(on: on), to: conversation, by: user, $0) }) { shard, slot, outcome in
+            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
+            shard.personal(
+                .block(other, on: on), user, id, slot,
+                missing: ApusError(.tooLarge, "user: at most \(Limits.blocksMax) users can be blocked"))
+        }
+    }
+
+    private func personal(
+        _ change: PersonalChange, _ user: UserID, _ id: [UInt8]?, _ slot: Int32, missing: ApusError
+    ) {
+        let (node, now) = (node, node.time.wallMilliseconds())
+        ask(
+            slot, id, { node.memberships.apply(change, of: user, id: .short(), nowMilliseconds: now, $0) }
+        ) { shard, slot, outcome in
+            guard let outcome else { return shard.refuse(id, missing, slot) }
+            shard.ok(id, JSONWriter.object { _ in }, slot)
+            if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
+        }
+    }
+
+    private func blocks(_ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
+        ask(slot, id, { node.memberships.blocks(of: user, $0) }) { shard, slot, users in
+            shard.ok(
+                id,
+                JSONWriter.object {
+                    $0.member("users", array: { list in users.forEach { list.element(text: $0.text) } })
+                }, slot)
+        }
+    }
+}
+
+extension Commit {
+    /// `{"conv","n","id","ts"}`
+    func sent(in conversation: ConversationID, duplicate: Bool = false) -> [UInt8] {
+        JSONWriter.object { writeSent(in: conversation, to: &$0, duplicate: duplicate) }
+    }
+
+    func writeSent(in conversation: ConversationID, to writer: inout JSONWriter, duplicate: Bool) {
+        writer.member("conv", conversation.text)
+        writer.member("n", entry.messages)
+        writer.member("id", entry.position.id)
+        writer.member("ts", entry.timestampMilliseconds)
+        if duplicate { writer.member("dup", true) }
+    }
+}
+
+extension MembershipState {
+    /// `{"conv","n","conv_unread","unread"}`
+    func readReply(_ conversation: ConversationID) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("conv", conversation.text)
+            $0.member("n", readN)
+            $0.member("conv_unread", conversationUnread)
+            $0.member(unread: unread)
+        }
+    }
+}
+
+extension HistoryPage {
+    /// As many messages as fit into one answer, at least one: those nearest to where the range begins.
+    func part(_ range: HistoryRange, bytesMax: Int) -> HistoryPage {
+        var bytes = 0
+        func fits(_ message: StoredMessage) -> Bool {
+            bytes += (message.body?.count ?? 0) + 300
+            return bytes <= bytesMax
+        }
+        let kept: [StoredMessage] =
+            switch range {
+            case .after: Array(messages.prefix(while: fits))
+            case .before: messages.reversed().prefix(while: fits).reversed()
+            }
+        guard kept.count < messages.count else { return self }
+        guard kept.isEmpty else { return HistoryPage(messages: kept, more: true) }
+        let one = if case .after = range { messages.first } else { messages.last }
+        return HistoryPage(messages: one.map { [$0] } ?? [], more: messages.count > 1 || more)
+    }
+}
