@@ -53,6 +53,8 @@ final class Fleet: Sendable {
         await backend.close()
     }
 
+    func token(_ user: String) throws -> String { try key.token(user: user) }
+
     /// A device of `user` that records what it gets.
     func device(_ user: String, on node: ApusProcess, resume: String? = nil) async throws -> Device {
         let client = try await ScriptedClient.connect(port: node.port)
