@@ -104,10 +104,9 @@ extension FaultyStore: InboxStore {
 
 extension FaultyStore: PresenceStore {
     func register(
-        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
-        _ done: @escaping Completion<[SessionRecord]>
+        _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
-        pass(writes: true, done) { store.register(record, of: user, limit: limit, alive: alive, $0) }
+        pass(writes: true, done) { store.register(record, of: user, limit: limit, $0) }
     }
 
     func remove(_ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>) {
