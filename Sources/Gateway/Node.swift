@@ -18,8 +18,6 @@ import UnixSignals
 ///     try await node.start()      // up: /readyz answers 200
 ///     await node.drain()          // nobody notices (G10)
 public final class Node: Sendable {
-    public static let version = "0.1.0"
-
     private let context: NodeContext
     private let repair: Repair
     private let lease: LeaseKeeper

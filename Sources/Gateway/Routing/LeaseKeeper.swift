@@ -32,7 +32,7 @@ final class LeaseKeeper: Sendable {
     private func renew() async {
         let record = NodeRecord(
             incarnation: node.incarnation, sinceMilliseconds: node.startedAtMilliseconds,
-            sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Node.version,
+            sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Version.text,
             roles: node.configuration.roles.map(\.rawValue).sorted())
         let renewal: LeaseRenewal
         node.membership.renewalBegins()
