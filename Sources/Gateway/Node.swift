@@ -153,8 +153,12 @@ public final class Node: Sendable {
         var tasks = [
             every(.seconds(Limits.leaseRefreshSeconds)) { await lease.beat() }
         ]
-        if context.configuration.roles.contains(.notifier) {
+        let roles = context.configuration.roles
+        if roles.contains(.notifier) {
             tasks.append(every(.seconds(1)) { await Housekeeping(node: context).expire() })
+        }
+        // It picks among this node's own users, so it belongs where sessions are.
+        if roles.contains(.gateway) {
             tasks.append(every(.seconds(10)) { await Housekeeping(node: context).checkUnread() })
         }
         running.withLock { $0.backgroundTasks = tasks }

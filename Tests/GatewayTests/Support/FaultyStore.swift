@@ -20,10 +20,18 @@ final class FaultyStore: Sendable {
         case answersLost
     }
 
+    /// Calls whose number tests look at.
+    enum Counted: Hashable, Sendable { case read, heads, unreadDrift, expire }
+
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
+    private let counts = Mutex<[Counted: Int]>([:])
 
     init(_ store: EmbeddedStore) { self.store = store }
+
+    /// How often the node has called it, whatever became of the call.
+    func calls(_ call: Counted) -> Int { counts.withLock { $0[call, default: 0] } }
+    private func count(_ call: Counted) { counts.withLock { $0[call, default: 0] += 1 } }
 
     var mode: Mode {
         get { current.withLock { $0 } }
@@ -60,10 +68,12 @@ extension FaultyStore: TimelineStore {
         _ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int,
         _ done: @escaping Completion<TimelinePage>
     ) {
+        count(.read)
         pass(done) { store.read(user, after: seq, last: last, epoch: epoch, limit: limit, $0) }
     }
 
     func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
+        count(.heads)
         pass(done) { store.heads(users, $0) }
     }
 }
@@ -94,10 +104,12 @@ extension FaultyStore: InboxStore {
     }
 
     func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
+        count(.expire)
         pass(done) { store.expire(limit: limit, nowMilliseconds: nowMilliseconds, $0) }
     }
 
     func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
+        count(.unreadDrift)
         pass(done) { store.unreadDrift(of: user, nowMilliseconds: nowMilliseconds, $0) }
     }
 }
