@@ -185,7 +185,7 @@ public final class Node: Sendable {
     }
 
     /// The store is back after an outage.
-    public func storeReconnected() { repair.run(because: "the store is back") }
+    public func storeReconnected() { lease.storeReturned() }
 
     /// Reads certificate, key and key set anew (SIGHUP).
     public func reload() async {

@@ -21,7 +21,7 @@ final class FaultyStore: Sendable {
     }
 
     /// Calls whose number tests look at.
-    enum Counted: Hashable, Sendable { case read, heads, unreadDrift, expire }
+    enum Counted: Hashable, Sendable { case read, heads, unreadDrift, expire, renewLease }
 
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
@@ -130,6 +130,7 @@ extension FaultyStore: PresenceStore {
     }
 
     func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {
+        count(.renewLease)
         pass(writes: true, done) { store.renewLease(node, seconds: seconds, $0) }
     }
 
