@@ -62,7 +62,8 @@ extension PresenceStoreContract {
             #expect(found.sessions.isEmpty && found.lastSeenMilliseconds == Sample.now + 20)
             #expect(PresenceState(found, alive: [node]) == .offline(lastSeenMilliseconds: Sample.now + 20))
         },
-        ContractCase("Sessions stay with the incarnation that registered them, whether its node lives or not") { stores in
+        ContractCase("Sessions stay with the incarnation that registered them, whether its node lives or not") {
+            stores in
             let user = Sample.user()
             let (before, after) = (Sample.incarnation("gw-1"), Sample.incarnation("gw-1"))
             _ = try await stores.register(Sample.session(on: before), of: user)
