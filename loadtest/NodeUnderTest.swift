@@ -9,14 +9,13 @@ final class NodeUnderTest: @unchecked Sendable {
     private static let secret = "a-secret-of-the-load-test-with-32-bytes"
     private static let key = "an-api-key-of-the-load-test"
 
-    let port: Int
-    private let backendPort: Int
+    /// Known once it is up; the kernel gives them.
+    private(set) var port = 0
+    private var backendPort = 0
     private let folder: URL
     private let process = Process()
 
     init(executable: String?) throws {
-        port = try Self.freePort()
-        backendPort = try Self.freePort()
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "apus-loadtest-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -29,22 +28,35 @@ final class NodeUnderTest: @unchecked Sendable {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = ["serve"]
         process.environment = ProcessInfo.processInfo.environment.merging([
-            "APUS_LISTEN": "127.0.0.1:\(port)", "APUS_BACKEND_LISTEN": "127.0.0.1:\(backendPort)",
+            "APUS_LISTEN": "127.0.0.1:0", "APUS_BACKEND_LISTEN": "127.0.0.1:0",
             "APUS_DATA": folder.appendingPathComponent("data").path, "APUS_AUTH_HS256_SECRET": Self.secret,
             "APUS_API_KEYS": Self.key, "APUS_SESSIONS_PER_ADDRESS": "0", "APUS_LOG_LEVEL": "warning",
         ]) { _, new in new }
-        process.standardOutput = FileHandle.nullDevice
+        FileManager.default.createFile(atPath: announcement.path, contents: nil)
+        process.standardOutput = try FileHandle(forWritingTo: announcement)
     }
 
     func start() async throws {
         try process.run()
         let deadline = ContinuousClock.now + .seconds(30)
-        while try await status("/readyz") != 200 {
+        while try !readPorts() {
             guard process.isRunning, ContinuousClock.now < deadline else {
                 throw ValidationError("the node did not start; its log says why")
             }
             try await Task.sleep(for: .milliseconds(50))
         }
+    }
+
+    private var announcement: URL { folder.appendingPathComponent("announcement") }
+
+    /// From the line that a node prints when it is up (PROTOCOL §6). - Returns: false while it is not there.
+    private func readPorts() throws -> Bool {
+        let text = try String(contentsOf: announcement, encoding: .utf8)
+        guard let found = text.firstMatch(of: /ws:\/\/127\.0\.0\.1:(\d+)\/ws, backend http:\/\/127\.0\.0\.1:(\d+),/),
+            let port = Int(found.1), let backendPort = Int(found.2)
+        else { return false }
+        (self.port, self.backendPort) = (port, backendPort)
+        return true
     }
 
     func stop() {
@@ -92,8 +104,6 @@ final class NodeUnderTest: @unchecked Sendable {
         }
     }
 
-    private func status(_ path: String) async throws -> Int? { try? await request("GET", path, "") }
-
     /// Through curl: one request at a time, and no HTTP client to build into a load generator.
     private func request(_ method: String, _ path: String, _ body: String) async throws -> Int {
         let curl = Process()
@@ -112,22 +122,5 @@ final class NodeUnderTest: @unchecked Sendable {
 
     private static func base64(_ data: Data) -> String {
         data.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
-    }
-
-    private static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        // SAFETY: a sockaddr_in is what AF_INET expects behind the pointer, and `length` is its size.
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard bound else { throw ValidationError("no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }

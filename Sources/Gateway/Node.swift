@@ -18,8 +18,6 @@ import UnixSignals
 ///     try await node.start()      // up: /readyz answers 200
 ///     await node.drain()          // nobody notices (G10)
 public final class Node: Sendable {
-    public static let version = "0.1.0"
-
     private let context: NodeContext
     private let repair: Repair
     private let lease: LeaseKeeper
@@ -156,8 +154,12 @@ public final class Node: Sendable {
             every(.seconds(Limits.leaseRefreshSeconds)) { await lease.beat() },
             every(.seconds(1)) { await FanOutSweeper(node: context).sweep() },
         ]
-        if context.configuration.roles.contains(.notifier) {
+        let roles = context.configuration.roles
+        if roles.contains(.notifier) {
             tasks.append(every(.seconds(1)) { await Housekeeping(node: context).expire() })
+        }
+        // It picks among this node's own users, so it belongs where sessions are.
+        if roles.contains(.gateway) {
             tasks.append(every(.seconds(10)) { await Housekeeping(node: context).checkUnread() })
         }
         running.withLock { $0.backgroundTasks = tasks }
@@ -184,7 +186,7 @@ public final class Node: Sendable {
     }
 
     /// The store is back after an outage.
-    public func storeReconnected() { repair.run(because: "the store is back") }
+    public func storeReconnected() { lease.storeReturned() }
 
     /// Reads certificate, key and key set anew (SIGHUP).
     public func reload() async {

@@ -66,7 +66,7 @@ final class NodeContext: Sendable {
             presence: ports.presence, limit: configuration.sessionsPerUser, time: time)
         router = EventRouter(
             own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership,
-            directory: directory, time: time)
+            directory: directory)
         site = Site(
             files: files, readiness: readiness,
             development: configuration.dev.map { Site.Development($0, configuration) },

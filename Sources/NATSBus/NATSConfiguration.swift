@@ -127,29 +127,13 @@ public struct NATSConfiguration: Sendable {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         var decoded: [String] = []
         for part in parts {
-            guard let value = percentDecoded(part), !value.isEmpty, value.utf8.allSatisfy({ $0 >= 0x20 }) else {
+            guard let value = PercentEncoding.decoded(part), !value.isEmpty, value.utf8.allSatisfy({ $0 >= 0x20 })
+            else {
                 throw bad("the user, password or token before the @ is empty or not percent-encoded", whole)
             }
             decoded.append(value)
         }
         return decoded.count == 2 ? .password(user: decoded[0], password: decoded[1]) : .token(decoded[0])
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard rest.count >= 2, let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16) else {
-                return nil
-            }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self)
     }
 
     private static func bad(_ why: String, _ whole: String) -> NATSBusError {

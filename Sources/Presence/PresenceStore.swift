@@ -65,17 +65,16 @@ public struct LeaseRenewal: Hashable, Sendable {
 /// Port: who is connected where (DESIGN §4, "Presence").
 ///
 /// Contract, which `PresenceStoreContract` in ApusTesting checks of every adapter:
-/// - A record belongs to its holder's incarnation. The store keeps records of dead incarnations until `remove` or a
-///   `register` that names them as dead; it never hides them, because only the caller knows who is alive.
+/// - A record belongs to its holder's incarnation. The store keeps records of dead incarnations until they are removed
+///   or are the oldest past a limit; it never hides them, because only the caller knows who is alive.
 /// - Registering the same session again changes nothing (it is how a node repairs the directory).
 /// - Time for leases is the store's own clock: nodes' clocks may differ.
 /// - `Completion` gives the rules for answers.
 public protocol PresenceStore: Sendable {
-    /// Adds a session, drops records whose holder is not among `alive` (unless `alive` is empty), and, while more than
-    /// `limit` sessions remain (0: no limit), drops the oldest others and answers with them.
+    /// Adds a session, and, while there are more than `limit` (0: no limit), drops the oldest others and answers with
+    /// them.
     func register(
-        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
-        _ done: @escaping Completion<[SessionRecord]>)
+        _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>)
 
     /// Takes sessions away. Those that are not there are passed over. When none remains, last seen is set to `now`.
     func remove(

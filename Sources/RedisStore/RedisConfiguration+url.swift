@@ -1,3 +1,5 @@
+import Core
+
 extension RedisConfiguration {
     /// Reads `redis://[user:pass@]host[:port][/db]` or `rediss://…`; user and password are percent-decoded (RFC 3986 §2.1).
     ///
@@ -44,8 +46,8 @@ extension RedisConfiguration {
         guard let colon = text.firstIndex(of: ":") else {
             throw .configuration("there is a user without a password", "write redis://user:password@host:6379")
         }
-        guard let user = percentDecoded(text[..<colon]),
-            let password = percentDecoded(text[text.index(after: colon)...])
+        guard let user = PercentEncoding.decoded(text[..<colon]),
+            let password = PercentEncoding.decoded(text[text.index(after: colon)...])
         else {
             throw .configuration("user or password are not percent-encoded UTF-8", "write % as %25, @ as %40")
         }
@@ -84,26 +86,6 @@ extension RedisConfiguration {
 
     private static func isNumber(_ text: Substring) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { 0x30...0x39 ~= $0 }
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        var out: [UInt8] = []
-        var bytes = text.utf8.makeIterator()
-        while let byte = bytes.next() {
-            guard byte == UInt8(ascii: "%") else {
-                out.append(byte)
-                continue
-            }
-            guard let high = bytes.next().flatMap(hexDigit), let low = bytes.next().flatMap(hexDigit) else {
-                return nil
-            }
-            out.append(high << 4 | low)
-        }
-        return String(validating: out, as: UTF8.self)
-    }
-
-    private static func hexDigit(_ byte: UInt8) -> UInt8? {
-        Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
     }
 }
 

@@ -113,10 +113,9 @@ extension RedisStore {
 
 extension RedisStore {
     public func register(
-        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
-        _ done: @escaping Completion<[SessionRecord]>
+        _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
-        run(.register(record, of: user, limit: limit, alive: alive), key: RedisKeys.hash(user), done)
+        run(.register(record, of: user, limit: limit), key: RedisKeys.hash(user), done)
     }
 
     public func remove(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Core
 import Foundation
 
 /// The executable. Exit status: 0 after a drain, 64 for a configuration error, 69 when a server that the node needs
@@ -38,8 +39,4 @@ struct Apus: AsyncParsableCommand {
 enum Output {
     static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
     static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-}
-
-enum Version {
-    static let text = "0.1.0"
 }

@@ -9,10 +9,7 @@ enum LogHandlers {
     /// Sends every log line of the process to stderr in one format. Once per process.
     static func bootstrap(_ format: LogFormat, level: Logger.Level) {
         LoggingSystem.bootstrap { label in
-            switch format {
-            case .json: JSONLogHandler(label: label, logLevel: level, write: LogSink.standardError)
-            case .text: TextLogHandler(label: label, logLevel: level, write: LogSink.standardError)
-            }
+            LineLogHandler(label: label, format: format, logLevel: level, write: LogSink.standardError)
         }
     }
 }

@@ -124,7 +124,7 @@ struct LogHandlerTests {
     @Test("JSON: one object per line, with time, level, message, logger and flat metadata")
     func json() throws {
         let lines = Lines()
-        var handler = JSONLogHandler(label: "apus.hub", logLevel: .info) {
+        var handler = LineLogHandler(label: "apus.hub", format: .json, logLevel: .info) {
             lines.text += String(decoding: $0, as: UTF8.self)
         }
         handler.metadata = ["node": "gw-1", "level": "clash"]
@@ -149,7 +149,7 @@ struct LogHandlerTests {
     @Test("Text: one line, without control characters")
     func text() {
         let lines = Lines()
-        let handler = TextLogHandler(label: "apus", logLevel: .info) {
+        let handler = LineLogHandler(label: "apus", format: .text, logLevel: .info) {
             lines.text += String(decoding: $0, as: UTF8.self)
         }
         let logger = Logger(label: "apus", factory: { _ in handler })

@@ -105,7 +105,7 @@ struct HousekeepingTests {
         let users = try (0..<11).map { _ in try Sample.user() }
         for (index, user) in users.enumerated() {
             let record = SessionRecord(session: .new(), holder: holder, device: nil, sinceMilliseconds: 0)
-            _ = directory.register(record, of: user, limit: 0, alive: [])
+            _ = directory.register(record, of: user, limit: 0)
             directory.remove([record.session], of: user, nowMilliseconds: Int64(index))
         }
         #expect(

@@ -74,6 +74,26 @@ struct OutageTests {
         }
     }
 
+    @Test("The heads are compared once when the store is back, although the connection and the lease both tell of it")
+    func repairedOnce() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            let (client, _) = try await node.session(user)
+            defer { client.drop() }
+            node.fault.mode = .unavailable
+            try await eventually("a renewal fails", within: 10) { node.fault.calls(.renewLease) > 1 }
+            try await node.appendSilently(user)
+            node.fault.mode = .up
+            let (heads, renewals) = (node.fault.calls(.heads), node.fault.calls(.renewLease))
+            node.node.storeReconnected()
+            #expect(try await client.durable(1)[0].number("seq") == 1)
+            try await eventually("the next beats are over", within: 15) {
+                node.fault.calls(.renewLease) >= renewals + 3
+            }
+            #expect(node.fault.calls(.heads) == heads + 1)
+        }
+    }
+
     @Test("An append whose answer was lost is told unavailable, and its event still reaches the session")
     func lostAnswer() async throws {
         try await TestNode.run { node in

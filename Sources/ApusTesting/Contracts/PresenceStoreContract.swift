@@ -62,46 +62,22 @@ extension PresenceStoreContract {
             #expect(found.sessions.isEmpty && found.lastSeenMilliseconds == Sample.now + 20)
             #expect(PresenceState(found, alive: [node]) == .offline(lastSeenMilliseconds: Sample.now + 20))
         },
-        ContractCase("Sessions of dead nodes are shown until a registration names who is alive") { stores in
-            let user = Sample.user()
-            let (dead, other, alive) = (Sample.incarnation("dead"), Sample.incarnation("other"), Sample.incarnation())
-            let (old, kept) = (Sample.session(on: dead), Sample.session(on: other))
-            _ = try await stores.register(old, of: user)
-            _ = try await stores.register(kept, of: user)
-            let blind = Sample.session(on: alive)
-            #expect(try await stores.register(blind, of: user, alive: []).isEmpty)
-            #expect(Set(try await stores.lookup(user).sessions) == [old, kept, blind])
-            let knowing = Sample.session(on: alive)
-            let dropped = try await stores.register(knowing, of: user, limit: 10, alive: [alive, other])
-            #expect(dropped.isEmpty, "only what the limit drops is told")
-            #expect(Set(try await stores.lookup(user).sessions) == [kept, blind, knowing])
-        },
-        ContractCase("An earlier incarnation of the same node is another node") { stores in
+        ContractCase("Sessions stay with the incarnation that registered them, whether its node lives or not") {
+            stores in
             let user = Sample.user()
             let (before, after) = (Sample.incarnation("gw-1"), Sample.incarnation("gw-1"))
             _ = try await stores.register(Sample.session(on: before), of: user)
-            let new = Sample.session(on: after)
-            _ = try await stores.register(new, of: user, alive: [after])
-            #expect(try await stores.lookup(user).sessions == [new])
+            _ = try await stores.register(Sample.session(on: after), of: user)
+            #expect(Set(try await stores.lookup(user).sessions.map(\.holder)) == [before, after])
         },
         ContractCase("Past the limit the oldest others are dropped and told, never the new one") { stores in
             let (user, node) = (Sample.user(), Sample.incarnation())
             let records = (0..<4).map { Sample.session(on: node, since: Sample.now + Int64($0)) }
             for index in [2, 0, 3, 1] { _ = try await stores.register(records[index], of: user) }
             let oldest = Sample.session(on: node, since: Sample.now - 1000)
-            let dropped = try await stores.register(oldest, of: user, limit: 3, alive: [node])
+            let dropped = try await stores.register(oldest, of: user, limit: 3)
             #expect(Set(dropped) == [records[0], records[1]])
             #expect(Set(try await stores.lookup(user).sessions) == [records[2], records[3], oldest])
-        },
-        ContractCase("Sessions of dead nodes do not count against the limit") { stores in
-            let user = Sample.user()
-            let (dead, node) = (Sample.incarnation("dead"), Sample.incarnation())
-            for _ in 0..<3 { _ = try await stores.register(Sample.session(on: dead), of: user) }
-            let living = Sample.session(on: node)
-            _ = try await stores.register(living, of: user)
-            let new = Sample.session(on: node, since: Sample.now + 1)
-            #expect(try await stores.register(new, of: user, limit: 2, alive: [node]).isEmpty)
-            #expect(Set(try await stores.lookup(user).sessions) == [living, new])
         },
         ContractCase("Users whose ids look like parts of each other have their own sessions") { stores in
             let token = RandomToken.make(length: 10)

@@ -121,10 +121,8 @@ extension StoresUnderTest {
         try await answer { inbox.unreadDrift(of: user, nowMilliseconds: now, $0) }
     }
 
-    func register(
-        _ record: SessionRecord, of user: UserID, limit: Int = 0, alive: [Incarnation] = []
-    ) async throws -> [SessionRecord] {
-        try await answer { presence.register(record, of: user, limit: limit, alive: alive, $0) }
+    func register(_ record: SessionRecord, of user: UserID, limit: Int = 0) async throws -> [SessionRecord] {
+        try await answer { presence.register(record, of: user, limit: limit, $0) }
     }
 
     func remove(_ sessions: [SessionID], of user: UserID, at now: Int64 = Sample.now) async throws {

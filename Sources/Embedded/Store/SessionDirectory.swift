@@ -29,14 +29,10 @@ final class SessionDirectory: Sendable {
     }
 
     /// As `PresenceStore.register`.
-    func register(_ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation]) -> [SessionRecord] {
+    func register(_ record: SessionRecord, of user: UserID, limit: Int) -> [SessionRecord] {
         state.withLock { state in
             var records = state.sessions[user] ?? []
             if !records.contains(where: { $0.session == record.session }) { records.append(record) }
-            if !alive.isEmpty {
-                let alive = Set(alive)
-                records.removeAll { $0.session != record.session && !alive.contains($0.holder) }
-            }
             var dropped: [SessionRecord] = []
             if limit > 0, records.count > limit {
                 let others = records.filter { $0.session != record.session }
@@ -94,10 +90,9 @@ final class SessionDirectory: Sendable {
 
 extension EmbeddedStore: PresenceStore {
     public func register(
-        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
-        _ done: @escaping Completion<[SessionRecord]>
+        _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
-        done(.success(directory.register(record, of: user, limit: limit, alive: alive)))
+        done(.success(directory.register(record, of: user, limit: limit)))
     }
 
     public func remove(

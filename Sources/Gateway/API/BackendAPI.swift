@@ -1,6 +1,5 @@
 import Core
 import Crypto
-import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -133,7 +132,8 @@ struct BackendAPI: Sendable {
     }
 
     private static func user(_ context: BasicRequestContext) throws -> UserID {
-        guard let user = context.parameters.get("user").flatMap({ UserID($0.removingPercentEncoding ?? $0) }) else {
+        guard let user = context.parameters.get("user").flatMap({ PercentEncoding.decoded($0) }).flatMap({ UserID($0) })
+        else {
             throw ApusError.badRequest("user: must be 1 to 64 of A-Za-z0-9._:@+=~-")
         }
         return user

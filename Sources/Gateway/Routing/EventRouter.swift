@@ -18,7 +18,6 @@ final class EventRouter: Sendable {
     private let hub: Hub
     private let membership: Membership
     private let directory: SessionDirectory
-    private let time: any TimeSource
     private let links = Mutex<[Incarnation: NodeLink]>([:])
     private let uncertain = Mutex<Set<UserID>>([])
     private static let uncertainMax = 10_000
@@ -26,7 +25,7 @@ final class EventRouter: Sendable {
 
     init(
         own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, membership: Membership,
-        directory: SessionDirectory, time: any TimeSource
+        directory: SessionDirectory
     ) {
         self.own = own
         self.bus = bus
@@ -34,7 +33,6 @@ final class EventRouter: Sendable {
         self.hub = hub
         self.membership = membership
         self.directory = directory
-        self.time = time
     }
 
     func start(on group: any EventLoopGroup) { loops.withLock { $0 = group } }

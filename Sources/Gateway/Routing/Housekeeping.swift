@@ -17,15 +17,22 @@ struct Housekeeping: Sendable {
 
     /// Recomputes the unread count of one connected user from the items; a difference is a defect of Apus.
     func checkUnread() async {
-        guard let shard = node.hub.shards.randomElement() else { return }
-        let user = await withCheckedContinuation { continuation in
-            shard.onLoop { continuation.resume(returning: $0.users.randomElement()?.key) }
-        }
-        guard let user else { return }
+        guard let user = await someUser() else { return }
         let now = node.time.wallMilliseconds()
         guard let drift = try? await answer({ node.inbox.unreadDrift(of: user, nowMilliseconds: now, $0) }), drift != 0
         else { return }
         node.metrics.unreadDrift.increment(by: abs(drift))
         node.logger.error("an unread count is wrong", metadata: ["user": "\(user)", "by": "\(drift)"])
+    }
+
+    /// A user with a session here; nil when there is none.
+    private func someUser() async -> UserID? {
+        for shard in node.hub.shards.shuffled() {
+            let user = await withCheckedContinuation { continuation in
+                shard.onLoop { continuation.resume(returning: $0.users.randomElement()?.key) }
+            }
+            if let user { return user }
+        }
+        return nil
     }
 }

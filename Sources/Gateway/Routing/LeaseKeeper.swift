@@ -7,11 +7,19 @@ import Synchronization
 /// One renewal every `Limits.leaseRefreshSeconds`; also the beat for everything that is done "every few seconds":
 /// heartbeats to other nodes, removals to repeat, users of unknown outcome, expired notifications.
 final class LeaseKeeper: Sendable {
+    private struct State {
+        var isFirst = true
+        /// The store was away since the last renewal that worked.
+        var wasAway = false
+        var isBeating = false
+        /// A beat was asked for during a beat.
+        var isAskedAgain = false
+    }
+
     private let node: NodeContext
     private let repair: Repair
     private let inbound: Mutex<InboundLinks>
-    private let isFirst = Mutex(true)
-    private let wasAway = Mutex(false)
+    private let state = Mutex(State())
 
     init(node: NodeContext, repair: Repair) {
         self.node = node
@@ -19,8 +27,36 @@ final class LeaseKeeper: Sendable {
         inbound = Mutex(InboundLinks())
     }
 
-    /// One beat. Returns when the renewal is answered.
+    /// One beat. Returns when the renewal is answered; while another beat is under way, at once, and one more follows it.
     func beat() async {
+        let begins = state.withLock { state in
+            guard state.isBeating else {
+                state.isBeating = true
+                return true
+            }
+            state.isAskedAgain = true
+            return false
+        }
+        guard begins else { return }
+        repeat { await beatOnce() } while isAskedAgain()
+    }
+
+    private func isAskedAgain() -> Bool {
+        state.withLock { state in
+            defer { state.isAskedAgain = false }
+            state.isBeating = state.isAskedAgain
+            return state.isAskedAgain
+        }
+    }
+
+    /// The store is back after an outage. Beats at once, and that renewal begins the repair: alone it can tell whether
+    /// the lease was lost as well, so the heads are compared once and after the sessions are registered anew.
+    func storeReturned() {
+        state.withLock { $0.wasAway = true }
+        Task { await beat() }
+    }
+
+    private func beatOnce() async {
         await renew()
         node.router.heartbeat()
         node.router.settle(node.timelines)
@@ -32,38 +68,34 @@ final class LeaseKeeper: Sendable {
     private func renew() async {
         let record = NodeRecord(
             incarnation: node.incarnation, sinceMilliseconds: node.startedAtMilliseconds,
-            sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Node.version,
+            sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Version.text,
             roles: node.configuration.roles.map(\.rawValue).sorted())
         let renewal: LeaseRenewal
         node.membership.renewalBegins()
         do {
             renewal = try await answer { node.presence.renewLease(record, seconds: Limits.leaseSeconds, $0) }
         } catch {
-            let first = wasAway.withLock { away in
-                defer { away = true }
-                return !away
+            let isNew = state.withLock { state in
+                defer { state.wasAway = true }
+                return !state.wasAway
             }
-            if first { node.logger.warning("the lease could not be renewed", metadata: ["error": "\(error)"]) }
+            if isNew { node.logger.warning("the lease could not be renewed", metadata: ["error": "\(error)"]) }
             return
         }
-        let away = wasAway.withLock { away in
-            defer { away = false }
-            return away
+        let (isFirst, wasAway) = state.withLock { state in
+            defer { (state.isFirst, state.wasAway) = (false, false) }
+            return (state.isFirst, state.wasAway)
         }
         let gone = node.membership.update(renewal.alive)
         inbound.withLock { $0.forget(gone) }
         node.router.forget(gone)
-        let isFirst = isFirst.withLock { first in
-            defer { first = false }
-            return first
-        }
         let lost = renewal.wasLost && !isFirst
         node.directory.repair(everything: lost)
         if lost {
             node.logger.warning("the lease was lost: all sessions are registered anew")
             repair.run(because: "the lease was lost")
-        } else if away {
-            repair.run(because: "the store was away")
+        } else if wasAway {
+            repair.run(because: "the store is back")
         } else if !gone.isEmpty {
             // Its last hints may never have left it.
             for incarnation in gone { node.logger.info("a node is gone", metadata: ["incarnation": "\(incarnation)"]) }

@@ -26,7 +26,7 @@ final class SessionDirectory: Sendable {
     /// Registers a session; answers with those that it pushed out.
     func register(_ record: SessionRecord, of user: UserID, _ done: @escaping Completion<[SessionRecord]>) {
         state.withLock { $0.registered[record.session] = (user, record) }
-        presence.register(record, of: user, limit: limit, alive: [], done)
+        presence.register(record, of: user, limit: limit, done)
     }
 
     func remove(_ session: SessionID, of user: UserID) {
@@ -58,9 +58,7 @@ final class SessionDirectory: Sendable {
         for (user, sessions) in Dictionary(grouping: removals.keys, by: { removals[$0] }) {
             if let user { remove(sessions, of: user) }
         }
-        for (user, record) in records {
-            presence.register(record, of: user, limit: 0, alive: []) { _ in }
-        }
+        for (user, record) in records { presence.register(record, of: user, limit: 0) { _ in } }
     }
 
     /// Takes every session out, at the end of a drain.

@@ -3,10 +3,9 @@ import Presence
 
 extension ScriptCall where Answer == [SessionRecord] {
     /// `register.lua`
-    static func register(_ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation]) -> Self {
+    static func register(_ record: SessionRecord, of user: UserID, limit: Int) -> Self {
         var arguments = RedisArguments(record.session.text, record.stored)
         arguments.add(limit)
-        for holder in alive { arguments.add(holder.text) }
         return ScriptCall(.register, keys: [RedisKeys.sessions(user)], arguments: arguments) {
             fields throws(ReplyFields.Malformed) in try fields.sessionRecords()
         }

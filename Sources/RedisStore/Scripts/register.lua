@@ -1,27 +1,20 @@
--- Puts a session into a user's directory, throws out those of dead nodes, and drops the oldest past a limit.
+-- Puts a session into a user's directory and drops the oldest others past a limit.
 --
 -- KEYS  1 sessions
--- ARGV  1 session  2 record "holder|since|device"  3 limit (0: none)  4 … holders that are alive (none: not known)
+-- ARGV  1 session  2 record "holder|since|device"  3 limit (0: none)
 -- Result: sessions dropped by the limit, as (session, record) …
--- O(sessions × log sessions + holders)
+-- O(1), with a limit O(sessions × log sessions)
 local session, limit = ARGV[1], tonumber(ARGV[3])
-local alive = {}
-for i = 4, #ARGV do alive[ARGV[i]] = true end
 
-local others, dead = {}, {}
-local entries = call('HGETALL', KEYS[1])
-for i = 1, #entries, 2 do
-  local holder, since = match(entries[i + 1], '^([^|]*)|(%d+)|')
-  if #ARGV >= 4 and not alive[holder] then
-    dead[#dead + 1] = entries[i]
-  elseif entries[i] ~= session then
-    others[#others + 1] = { entries[i], entries[i + 1], tonumber(since) }
+local others = {}
+if limit > 0 and call('HLEN', KEYS[1]) >= limit then
+  local entries = call('HGETALL', KEYS[1])
+  for i = 1, #entries, 2 do
+    local since = match(entries[i + 1], '^[^|]*|(%d+)|')
+    if entries[i] ~= session then others[#others + 1] = { entries[i], entries[i + 1], tonumber(since) } end
   end
 end
 call('HSETNX', KEYS[1], session, ARGV[2])
-for _, name in ipairs(dead) do
-  if name ~= session then call('HDEL', KEYS[1], name) end
-end
 local dropped = {}
 if limit > 0 and #others + 1 > limit then
   table.sort(others, function(a, b) return a[3] < b[3] or (a[3] == b[3] and a[1] < b[1]) end)

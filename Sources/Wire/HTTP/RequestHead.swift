@@ -64,7 +64,7 @@ public struct RequestHead: Sendable {
         for pair in query?.split(separator: "&") ?? [] {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.first.map(String.init) == name else { continue }
-            return parts.count == 2 ? Self.percentDecoded(parts[1]) : ""
+            return parts.count == 2 ? PercentEncoding.decoded(parts[1]) : ""
         }
         return nil
     }
@@ -121,22 +121,6 @@ public struct RequestHead: Sendable {
         while let first = text.utf8.first, first == 0x20 || first == 0x09 { text = text.dropFirst() }
         while let last = text.utf8.last, last == 0x20 || last == 0x09 { text = text.dropLast() }
         return text
-    }
-
-    private static func percentDecoded(_ text: Substring) -> String? {
-        var out: [UInt8] = []
-        var bytes = text.utf8.makeIterator()
-        while let byte = bytes.next() {
-            guard byte == UInt8(ascii: "%") else {
-                out.append(byte)
-                continue
-            }
-            guard let high = bytes.next().flatMap(JSONText.hex), let low = bytes.next().flatMap(JSONText.hex) else {
-                return nil
-            }
-            out.append(high << 4 | low)
-        }
-        return String(validating: out, as: UTF8.self)
     }
 
     /// RFC 9110 §5.6.2.

@@ -1,3 +1,5 @@
+import Core
+
 /// Walks over JSON (RFC 8259) without building anything.
 ///
 /// `validate` looks at every byte once; after that, the walking functions trust the bytes.
@@ -154,7 +156,7 @@ struct JSONScanner {
     private mutating func checkHex4() throws(JSONError) -> UInt32 {
         var unit: UInt32 = 0
         for _ in 0..<4 {
-            guard let byte = current, let digit = JSONText.hex(byte) else { throw error("expected four hex digits") }
+            guard let byte = current, let digit = byte.hexDigitValue else { throw error("expected four hex digits") }
             unit = unit << 4 | UInt32(digit)
             at += 1
         }

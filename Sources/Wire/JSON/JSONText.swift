@@ -1,3 +1,5 @@
+import Core
+
 /// Strings into JSON and back (RFC 8259 §7).
 public enum JSONText {
     /// Appends `text` as a JSON string with quotes: only what must be escaped is.
@@ -61,19 +63,10 @@ public enum JSONText {
     private static func unit(_ inner: ArraySlice<UInt8>, _ at: inout Int) -> UInt32 {
         var unit: UInt32 = 0
         for _ in 0..<4 {
-            unit = unit << 4 | UInt32(hex(inner[at]) ?? 0)
+            unit = unit << 4 | UInt32(inner[at].hexDigitValue ?? 0)
             at += 1
         }
         return unit
-    }
-
-    static func hex(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
     }
 
     private static func digit(_ nibble: UInt8) -> UInt8 {

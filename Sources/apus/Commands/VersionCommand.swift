@@ -1,4 +1,5 @@
 import ArgumentParser
+import Core
 
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "version", abstract: "Show the version.")

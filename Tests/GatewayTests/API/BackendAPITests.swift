@@ -137,7 +137,7 @@ struct BackendAPITests {
         #expect(list.count == 1)
         #expect(list[0].string("node") == "gw-everyday")
         #expect(list[0].string("incarnation")?.hasPrefix("gw-everyday~") == true)
-        #expect(list[0].string("version") == Node.version)
+        #expect(list[0].string("version") == Version.text)
         #expect(list[0].bool("draining") == false)
         #expect(list[0]["roles"]?.array?.compactMap(\.string) == ["gateway", "notifier"])
         #expect(list[0]["sessions"] != nil)

@@ -21,10 +21,18 @@ final class FaultyStore: Sendable {
         case answersLost
     }
 
+    /// Calls whose number tests look at.
+    enum Counted: Hashable, Sendable { case read, heads, unreadDrift, expire, renewLease }
+
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
+    private let counts = Mutex<[Counted: Int]>([:])
 
     init(_ store: EmbeddedStore) { self.store = store }
+
+    /// How often the node has called it, whatever became of the call.
+    func calls(_ call: Counted) -> Int { counts.withLock { $0[call, default: 0] } }
+    private func count(_ call: Counted) { counts.withLock { $0[call, default: 0] += 1 } }
 
     var mode: Mode {
         get { current.withLock { $0 } }
@@ -61,10 +69,12 @@ extension FaultyStore: TimelineStore {
         _ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int,
         _ done: @escaping Completion<TimelinePage>
     ) {
+        count(.read)
         pass(done) { store.read(user, after: seq, last: last, epoch: epoch, limit: limit, $0) }
     }
 
     func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
+        count(.heads)
         pass(done) { store.heads(users, $0) }
     }
 }
@@ -95,20 +105,21 @@ extension FaultyStore: InboxStore {
     }
 
     func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
+        count(.expire)
         pass(done) { store.expire(limit: limit, nowMilliseconds: nowMilliseconds, $0) }
     }
 
     func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
+        count(.unreadDrift)
         pass(done) { store.unreadDrift(of: user, nowMilliseconds: nowMilliseconds, $0) }
     }
 }
 
 extension FaultyStore: PresenceStore {
     func register(
-        _ record: SessionRecord, of user: UserID, limit: Int, alive: [Incarnation],
-        _ done: @escaping Completion<[SessionRecord]>
+        _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
-        pass(writes: true, done) { store.register(record, of: user, limit: limit, alive: alive, $0) }
+        pass(writes: true, done) { store.register(record, of: user, limit: limit, $0) }
     }
 
     func remove(_ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>) {
@@ -120,6 +131,7 @@ extension FaultyStore: PresenceStore {
     }
 
     func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {
+        count(.renewLease)
         pass(writes: true, done) { store.renewLease(node, seconds: seconds, $0) }
     }
 

@@ -20,18 +20,18 @@ enum LogSink {
     }
 }
 
-/// One JSON object per line: `time`, `level`, `msg`, `logger`, and the metadata beside them.
-///
-/// Metadata is flattened: `{"a": {"b": 1}}` becomes `a.b`. A key that one of the fixed members has gets a `_` behind it.
-struct JSONLogHandler: LogHandler {
+/// Writes each event as one line, in the form of `format`.
+struct LineLogHandler: LogHandler {
     let label: String
+    let format: LogFormat
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
     let write: @Sendable ([UInt8]) -> Void
 
-    init(label: String, logLevel: Logger.Level, write: @escaping @Sendable ([UInt8]) -> Void) {
+    init(label: String, format: LogFormat, logLevel: Logger.Level, write: @escaping @Sendable ([UInt8]) -> Void) {
         self.label = label
+        self.format = format
         self.logLevel = logLevel
         self.write = write
     }
@@ -42,54 +42,44 @@ struct JSONLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        var line = Array("{\"time\":\"".utf8)
-        line += LogTime.rfc3339(SystemTime().wallMilliseconds()).utf8
-        line += "\",\"level\":\"\(event.level.rawValue)\",\"msg\":".utf8
+        let pairs = LogMetadata.flat(metadata, metadataProvider?.get(), event.metadata)
+        let time = LogTime.rfc3339(SystemTime().wallMilliseconds())
+        switch format {
+        case .json: write(json(event, time, pairs))
+        case .text: write(text(event, time, pairs))
+        }
+    }
+
+    /// One JSON object: `time`, `level`, `msg`, `logger`, and the metadata beside them.
+    ///
+    /// Metadata is flattened: `{"a": {"b": 1}}` becomes `a.b`. A key that one of the fixed members has gets a `_` behind it.
+    private func json(_ event: LogEvent, _ time: String, _ pairs: [(String, String)]) -> [UInt8] {
+        var line = Array("{\"time\":\"\(time)\",\"level\":\"\(event.level.rawValue)\",\"msg\":".utf8)
         JSONText.append("\(event.message)", to: &line)
         line += ",\"logger\":".utf8
         JSONText.append(label, to: &line)
-        for (key, value) in LogMetadata.flat(metadata, metadataProvider?.get(), event.metadata) {
+        for (key, value) in pairs {
             line.append(UInt8(ascii: ","))
             JSONText.append(Self.fixed.contains(key) ? key + "_" : key, to: &line)
             line.append(UInt8(ascii: ":"))
             JSONText.append(value, to: &line)
         }
         line += "}\n".utf8
-        write(line)
+        return line
     }
 
     private static let fixed: Set = ["time", "level", "msg", "logger"]
-}
 
-/// For people at a terminal: `12:34:56.789 info    message  key=value`.
-struct TextLogHandler: LogHandler {
-    let label: String
-    var logLevel: Logger.Level
-    var metadata: Logger.Metadata = [:]
-    var metadataProvider: Logger.MetadataProvider?
-    let write: @Sendable ([UInt8]) -> Void
-
-    init(label: String, logLevel: Logger.Level, write: @escaping @Sendable ([UInt8]) -> Void) {
-        self.label = label
-        self.logLevel = logLevel
-        self.write = write
-    }
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        let time = LogTime.rfc3339(SystemTime().wallMilliseconds()).dropFirst(11).dropLast()
+    /// For people at a terminal: `12:34:56.789 info    message  key=value`.
+    private func text(_ event: LogEvent, _ time: String, _ pairs: [(String, String)]) -> [UInt8] {
         let level = event.level.rawValue
-        let pairs = LogMetadata.flat(metadata, metadataProvider?.get(), event.metadata).map { key, value in
+        let words = pairs.map { key, value in
             " \(key)=\(value.utf8.contains { $0 <= 0x20 || $0 == 0x22 } ? JSONText.quoted(value) : value)"
         }
         // Control characters of strangers must not reach a terminal.
         let message = String("\(event.message)".map { $0.isASCII && ($0.asciiValue ?? 0) < 0x20 ? " " : $0 })
         let space = String(repeating: " ", count: max(1, 9 - level.count))
-        write(Array("\(time) \(level)\(space)\(message)\(pairs.joined())\n".utf8))
+        return Array("\(time.dropFirst(11).dropLast()) \(level)\(space)\(message)\(words.joined())\n".utf8)
     }
 }
 
