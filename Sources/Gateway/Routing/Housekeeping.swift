@@ -15,13 +15,16 @@ struct Housekeeping: Sendable {
         for outcome in outcomes { node.router.route(outcome.entries, of: outcome.user, to: outcome.routes) }
     }
 
-    /// Recomputes the unread count of one connected user from the items; a difference is a defect of Apus.
+    /// Recomputes the unread counts of one connected user from items and messages; a difference is a defect of Apus.
     func checkUnread() async {
         guard let user = await someUser() else { return }
         let now = node.time.wallMilliseconds()
-        guard let drift = try? await answer({ node.inbox.unreadDrift(of: user, nowMilliseconds: now, $0) }), drift != 0
+        guard let items = try? await answer({ node.inbox.unreadDrift(of: user, nowMilliseconds: now, $0) }),
+            let messages = try? await UnreadCheck(node: node, user: user).differences()
         else { return }
-        node.metrics.unreadDrift.increment(by: abs(drift))
+        let drift = abs(items) + messages
+        guard drift != 0 else { return }
+        node.metrics.unreadDrift.increment(by: drift)
         node.logger.error("an unread count is wrong", metadata: ["user": "\(user)", "by": "\(drift)"])
     }
 
