@@ -7,9 +7,25 @@ enum RedisScript: String, CaseIterable, Sendable {
     case dueAdd = "due_add"
     case dueClaim = "due_claim"
     case dueDone = "due_done"
+    case send, revise, progress, group, entries, history, summary
+    case fanOutMark = "fanout_mark"
+    case fanOutClaim = "fanout_claim"
+    case fanOutDone = "fanout_done"
+    case advance, conversations, membership, mute, block
+    case messageDrift = "message_drift"
 
-    /// The functions of `lib.lua` and the script itself.
-    var source: [UInt8] { PackageResources.lib_lua + [UInt8(ascii: "\n")] + body }
+    /// The functions of `lib.lua`, those that scripts of one kind share besides, and the script itself.
+    var source: [UInt8] { PackageResources.lib_lua + [UInt8(ascii: "\n")] + library + body }
+
+    private var library: [UInt8] {
+        switch self {
+        case .send, .revise, .progress, .group, .entries, .history, .summary:
+            PackageResources.lib_conversations_lua + [UInt8(ascii: "\n")]
+        case .advance, .conversations, .membership, .mute, .block, .messageDrift:
+            PackageResources.lib_memberships_lua + [UInt8(ascii: "\n")]
+        default: []
+        }
+    }
 
     private var body: [UInt8] {
         switch self {
@@ -27,6 +43,22 @@ enum RedisScript: String, CaseIterable, Sendable {
         case .dueAdd: PackageResources.due_add_lua
         case .dueClaim: PackageResources.due_claim_lua
         case .dueDone: PackageResources.due_done_lua
+        case .send: PackageResources.send_lua
+        case .revise: PackageResources.revise_lua
+        case .progress: PackageResources.progress_lua
+        case .group: PackageResources.group_lua
+        case .entries: PackageResources.entries_lua
+        case .history: PackageResources.history_lua
+        case .summary: PackageResources.summary_lua
+        case .fanOutMark: PackageResources.fanout_mark_lua
+        case .fanOutClaim: PackageResources.fanout_claim_lua
+        case .fanOutDone: PackageResources.fanout_done_lua
+        case .advance: PackageResources.advance_lua
+        case .conversations: PackageResources.conversations_lua
+        case .membership: PackageResources.membership_lua
+        case .mute: PackageResources.mute_lua
+        case .block: PackageResources.block_lua
+        case .messageDrift: PackageResources.message_drift_lua
         }
     }
 }

@@ -6,11 +6,11 @@ import Notifications
 import Presence
 import Timelines
 
-/// Timelines, inboxes and the session directory on Redis 6.2 or newer.
+/// Timelines, inboxes, conversations and the session directory on Redis 6.2 or newer.
 ///
-/// Every operation is one script in one user's slot (docs/redis-keys.md), so any node may call any of them at any time.
-/// Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`, and nothing is
-/// queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
+/// Every operation is one script in one slot, of a user or a conversation (docs/redis-keys.md), so any node may call any
+/// of them at any time. Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`,
+/// and nothing is queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
 public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     let pool: RedisPool
     let configuration: RedisConfiguration
@@ -92,7 +92,7 @@ extension RedisStore {
     }
 
     /// Sends plain commands of many users and reads their answers.
-    private func ask<Value>(
+    func ask<Value>(
         _ commands: [(key: UInt64, arguments: RedisArguments)], _ done: @escaping Completion<Value>,
         decode: @escaping @Sendable ([RedisReply]) throws(ReplyFields.Malformed) -> Value
     ) {

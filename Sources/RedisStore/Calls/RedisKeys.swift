@@ -26,3 +26,37 @@ enum RedisKeys {
 
     private static func key(_ user: UserID, _ name: String) -> String { "apus:{u:\(user.text)}:\(name)" }
 }
+
+// MARK: A user's side of conversations
+
+extension RedisKeys {
+    static func memberships(_ user: UserID) -> String { key(user, "v") }
+    static func activity(_ user: UserID) -> String { key(user, "a") }
+    static func unreadMessages(_ user: UserID) -> String { key(user, "w") }
+    static func blocked(_ user: UserID) -> String { key(user, "b") }
+}
+
+// MARK: Conversations
+
+extension RedisKeys {
+    /// Shards of the conversations whose members are not all advanced.
+    static let fanOutShards = 16
+
+    /// meta, records of members, members, who went, log, reactions: what every script of a conversation takes.
+    static func of(_ conversation: ConversationID) -> [String] {
+        ["m", "p", "g", "x", "l", "r"].map { key(conversation, $0) }
+    }
+
+    /// The two generations of what was sent.
+    static func sent(_ conversation: ConversationID) -> [String] { [key(conversation, "q0"), key(conversation, "q1")] }
+
+    static func fanOut(_ shard: Int) -> String { "apus:{f:\(shard)}:due" }
+    static func fanOutShard(of conversation: ConversationID) -> Int { Int(hash(conversation) % UInt64(fanOutShards)) }
+
+    /// Chooses the connection and the shard of a conversation.
+    static func hash(_ conversation: ConversationID) -> UInt64 { Fingerprint.of(conversation.text.utf8) }
+
+    private static func key(_ conversation: ConversationID, _ name: String) -> String {
+        "apus:{c:\(conversation.text)}:\(name)"
+    }
+}

@@ -68,7 +68,7 @@ extension ScriptCall where Answer == InboxPage {
         arguments.add(query.limit)
         arguments.add(query.category ?? "")
         arguments.add(query.unreadOnly ? "1" : "0")
-        let keys = [RedisKeys.inbox(user), RedisKeys.unread(user)]
+        let keys = [RedisKeys.inbox(user), RedisKeys.unread(user), RedisKeys.unreadMessages(user)]
         return ScriptCall(.page, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
             let cursor = try fields.text()
             let counts = try fields.counts()
@@ -82,9 +82,9 @@ extension ScriptCall where Answer == InboxCounts {
     static func counts(of user: UserID, now: Int64) -> Self {
         var arguments = RedisArguments()
         arguments.add(now)
-        return ScriptCall(.counts, keys: [RedisKeys.unread(user)], arguments: arguments) {
-            fields throws(ReplyFields.Malformed) in try fields.counts()
-        }
+        return ScriptCall(
+            .counts, keys: [RedisKeys.unread(user), RedisKeys.unreadMessages(user)], arguments: arguments
+        ) { fields throws(ReplyFields.Malformed) in try fields.counts() }
     }
 }
 
@@ -100,26 +100,31 @@ extension ScriptCall where Answer == Int {
     }
 }
 
-/// meta, timeline, sessions, inbox, unread, collapses, expiries, index: in the order in which the scripts take them.
+/// meta, timeline, sessions, inbox, unread, collapses, expiries, index, unread messages: in the order in which the
+/// scripts take them.
 func inboxKeys(_ user: UserID) -> [String] {
     [
         RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.inbox(user),
         RedisKeys.unread(user), RedisKeys.collapses(user), RedisKeys.expiries(user), RedisKeys.index(user),
+        RedisKeys.unreadMessages(user),
     ]
 }
 
 extension ReplyFields {
     /// What `append_counts` of `lib.lua` wrote.
     fileprivate mutating func counts() throws(Malformed) -> InboxCounts {
-        let total = try count()
+        let unread = try unread()
         let categories = try count()
         var byCategory: [String: Int] = [:]
         for _ in 0..<max(0, categories) {
             let category = try text()
             byCategory[category] = try count()
         }
-        return InboxCounts(unread: Unread(messages: 0, notifications: total), byCategory: byCategory)
+        return InboxCounts(unread: unread, byCategory: byCategory)
     }
+
+    /// Messages and notifications.
+    mutating func unread() throws(Malformed) -> Unread { Unread(messages: try count(), notifications: try count()) }
 
     /// What `append_sessions` of `lib.lua` wrote; it ends the answer.
     mutating func routes() throws(Malformed) -> [SessionRoute] {

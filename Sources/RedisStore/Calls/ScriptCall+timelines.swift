@@ -14,17 +14,18 @@ extension ScriptCall where Answer == TimelineOpening {
         arguments.add(cursor?.last ?? "")
         let keys = [
             RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.unread(user), RedisKeys.expiries(user),
+            RedisKeys.unreadMessages(user),
         ]
         return ScriptCall(.open, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
             let head = try fields.head()
-            let unread = Unread(messages: 0, notifications: try fields.count())
+            let unread = try fields.unread()
             let verdict: ResumeVerdict =
                 switch try fields.text() {
                 case "fresh": .fresh
                 case "resumed": .resumed
                 case let reason: .resync(try fields.reason(reason))
                 }
-            let entries = try fields.entries(after: cursor?.seq ?? 0)
+            let entries = try fields.entries(after: cursor?.seq ?? 0, of: user)
             return TimelineOpening(head: head, unread: unread, verdict: verdict, entries: entries)
         }
     }
@@ -43,7 +44,7 @@ extension ScriptCall where Answer == TimelinePage {
             let head = try fields.head()
             let verdict = try fields.text()
             let resync = verdict == "resumed" ? nil : try fields.reason(verdict)
-            return TimelinePage(head: head, resync: resync, entries: try fields.entries(after: seq))
+            return TimelinePage(head: head, resync: resync, entries: try fields.entries(after: seq, of: user))
         }
     }
 }
@@ -58,12 +59,18 @@ extension ReplyFields {
         return reason
     }
 
-    /// The frames that are left, numbered from `seq` + 1.
-    fileprivate mutating func entries(after seq: Int64) throws(Malformed) -> [TimelineEntry] {
+    /// The events that are left, numbered from `seq` + 1.
+    fileprivate mutating func entries(after seq: Int64, of user: UserID) throws(Malformed) -> [TimelineEntry] {
         var entries: [TimelineEntry] = []
-        for frame in try rest() {
-            guard let id = FrameID.find(in: frame) else { throw Malformed() }
-            entries.append(TimelineEntry(seq: seq + Int64(entries.count) + 1, id: id, frame: frame))
+        for event in try rest() {
+            let seq = seq + Int64(entries.count) + 1
+            if let record = TimelineRecord(event) {
+                let (id, frame) = try record.expanded(seq: seq, for: user)
+                entries.append(TimelineEntry(seq: seq, id: id, frame: frame))
+            } else {
+                guard let id = FrameID.find(in: event) else { throw Malformed() }
+                entries.append(TimelineEntry(seq: seq, id: id, frame: event))
+            }
         }
         return entries
     }

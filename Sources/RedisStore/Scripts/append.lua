@@ -1,29 +1,23 @@
 -- Appends one notification to a user's timeline and inbox, once per id.
 --
 -- KEYS  1 meta  2 timeline  3 sessions  4 inbox  5 unread  6 collapses  7 expiries  8 index
---       9, 10 ids seen (two generations)
+--       9 unread messages of conversations  10, 11 ids seen (two generations)
 -- ARGV  1 now (ms)  2 id  3 category  4 collapse key ('' when none)  5 when it is over (ms, '' when never)  6 ts  7 rest
 --       8 epoch to begin with  9 events kept  10 ms that they are kept  11 items kept  12 ms that ids are remembered
 -- Result: seq, item id, id of the event before, frame ('' when the id was there before), sessions …
--- O(log inbox); O(unread) for a hash that outgrew its compact form
+-- O(log inbox + conversations with unread messages); O(unread) for a hash that outgrew its compact form
 local now, id, category, collapse, over = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local horizon = tonumber(ARGV[12])
 if find(id, '[%z\1-\31"\\]') or find(category, '[%z\1-\31"\\]') then
   return redis.error_reply('APUS id or category is not valid')
 end
 
--- Seen before? Two generations, each with its beginning in the field ''; an entry is "ms since then:seq:item".
-local current, begun
-for i = 9, 10 do
-  local seen = call('HMGET', KEYS[i], '', id)
-  local start = tonumber(seen[1])
-  if start and (not begun or start > begun) then current, begun = i, start end
-  if start and seen[2] then
-    local offset, seq, item = match(seen[2], '^(%d+):(%d+):?(.*)$')
-    if now - start - tonumber(offset) < horizon then
-      return append_sessions({ seq, item == '' and id or item, '', '' }, KEYS[3])
-    end
-  end
+-- An entry of the ids seen is "seq:item".
+local generations = { KEYS[10], KEYS[11] }
+local seen, current, begun = seen_before(generations, id, now, horizon)
+if seen then
+  local seq, item = match(seen, '^(%d+):?(.*)$')
+  return append_sessions({ seq, item == '' and id or item, '', '' }, KEYS[3])
 end
 
 local epoch, seq, previous, marks, newest = read_head(KEYS[1])
@@ -70,21 +64,11 @@ else
 end
 if over then call('ZADD', KEYS[7], over_text, number) end
 
--- Remember the id. The beginnings move by the caller's time; Redis's own expiry only removes what nobody asks for again.
-if not current or now - begun >= horizon then
-  current = current == 9 and 10 or 9
-  begun = now
-  call('DEL', KEYS[current])
-  call('HSET', KEYS[current], '', str(now))
-  call('PEXPIRE', KEYS[current], str(3 * horizon))
-end
-local seen = str(math.max(0, now - begun)) .. ':' .. str(seq)
-if is_update then seen = seen .. ':' .. item end
-call('HSET', KEYS[current], id, seen)
+remember(generations, current, begun, id, str(seq) .. (is_update and ':' .. item or ''), now, horizon)
 
 local frame = frame_head(is_update and 'notification.updated' or 'notification', seq, id, ARGV[6])
   .. ',"notification":{"id":"' .. item .. '",' .. ARGV[7] .. ',"read":false}'
-  .. frame_tail(unread_total(KEYS[5], KEYS[7], now))
+  .. frame_tail(messages_total(KEYS[9]), unread_total(KEYS[5], KEYS[7], now))
 push_frames(
   KEYS[1], KEYS[2], epoch, seq, id, marks, newest, { frame }, now, tonumber(ARGV[9]), tonumber(ARGV[10]))
 return append_sessions({ str(seq), item, previous, frame }, KEYS[3])

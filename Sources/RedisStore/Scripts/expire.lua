@@ -1,6 +1,7 @@
 -- Takes items whose time is over out of one user's inbox and appends a notification.retracted event for each.
 --
 -- KEYS  1 meta  2 timeline  3 sessions  4 inbox  5 unread  6 collapses  7 expiries  8 index
+--       9 unread messages of conversations
 -- ARGV  1 now (ms)  2 id for the events, to which "-1", "-2" … is added  3 epoch to begin with  4 events kept
 --       5 ms that they are kept  6 items at most
 -- Result: when the next one is over (ms, '' when none is left), id of the event before, number of events,
@@ -12,6 +13,7 @@ local epoch, seq, previous, marks, newest = read_head(KEYS[1])
 if epoch == '' then epoch = ARGV[3] end
 
 local left = unread_total(KEYS[5], KEYS[7], now)
+local messages = messages_total(KEYS[9])
 local frames, items, events = {}, {}, {}
 for _, number in ipairs(gone) do
   local _, record = find_item(KEYS[4], number)
@@ -20,7 +22,7 @@ for _, number in ipairs(gone) do
     seq = seq + 1
     local id = ARGV[2] .. '-' .. str(#frames + 1)
     frames[#frames + 1] = frame_head('notification.retracted', seq, id, ARGV[1])
-      .. ',"notification":{"id":"' .. item .. '"},"reason":"expired"' .. frame_tail(left)
+      .. ',"notification":{"id":"' .. item .. '"},"reason":"expired"' .. frame_tail(messages, left)
     items[#items + 1] = { item, number }
     events[#events + 1] = str(seq)
     events[#events + 1] = id

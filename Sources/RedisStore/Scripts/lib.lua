@@ -18,17 +18,21 @@ local function read_head(meta)
   return h[1] or '', tonumber(h[2] or 0), h[3] or '', h[4] or '', h[5] or '0'
 end
 
--- The id in a frame: frames begin with {"ev":"…","seq":N,"id":"…" and ids have no quotes or backslashes.
-local function frame_id(frame) return match(frame, '^{"ev":"[^"]*","seq":%d+,"id":"([^"]*)"') end
+-- The id of an event: frames begin with {"ev":"…","seq":N,"id":"…" and ids have no quotes or backslashes; events of
+-- conversations are records "\1totals␟unread␟conversation␟id␟…" (docs/redis-keys.md).
+local function frame_id(frame)
+  return match(frame, '^{"ev":"[^"]*","seq":%d+,"id":"([^"]*)"')
+    or match(frame, '^\1[^\31]*\31[^\31]*\31[^\31]*\31([^\31]*)\31')
+end
 
 -- The beginning of a frame.
 local function frame_head(event, seq, id, ts)
   return '{"ev":"' .. event .. '","seq":' .. str(seq) .. ',"id":"' .. id .. '","ts":' .. ts
 end
 
--- The end of a frame: the totals after the event. Messages come with the chat's conversations.
-local function frame_tail(notifications)
-  return ',"unread":{"messages":0,"notifications":' .. str(notifications) .. '}}'
+-- The end of a frame: the totals after the event.
+local function frame_tail(messages, notifications)
+  return ',"unread":{"messages":' .. str(messages) .. ',"notifications":' .. str(notifications) .. '}}'
 end
 
 -- Time is kept in marks "bucket:first seq" of an eighth of the time that events are kept, so that a timeline knows how
@@ -91,6 +95,47 @@ local function judge(timeline, head_epoch, head_seq, head_last, epoch, seq, last
   return 'resumed', call('LRANGE', timeline, from, from + limit - 1)
 end
 
+-- ---- what was seen before ----
+
+-- Names are remembered in two generations of a hash, each with its beginning in the field ''; an entry begins with the
+-- ms since then and a colon. Returns what follows in the entry of a name that was seen within the horizon (nil when there
+-- is none), which generation is the newer one (nil: there is none yet), and when that one began.
+local function seen_before(generations, name, now, horizon)
+  local value, current, begun
+  for i, key in ipairs(generations) do
+    local seen = call('HMGET', key, '', name)
+    local start = tonumber(seen[1] or nil)
+    if start and (not begun or start > begun) then current, begun = i, start end
+    if start and seen[2] then
+      local offset, rest = match(seen[2], '^(%d+):(.*)$')
+      if now - start - tonumber(offset) < horizon then value = rest end
+    end
+  end
+  return value, current, begun
+end
+
+-- Remembers a name, after `seen_before` has told `current` and `begun`. The beginnings move by the caller's time; Redis's
+-- own expiry only removes what nobody asks for again.
+local function remember(generations, current, begun, name, value, now, horizon)
+  if not current or now - begun >= horizon then
+    current = current == 1 and 2 or 1
+    begun = now
+    call('DEL', generations[current])
+    call('HSET', generations[current], '', str(now))
+    call('PEXPIRE', generations[current], str(3 * horizon))
+  end
+  call('HSET', generations[current], name, str(math.max(0, now - begun)) .. ':' .. value)
+end
+
+-- ---- unread messages ----
+
+-- The total over conversations: their hash holds the unread count of each that has any and is not muted.
+local function messages_total(conversations)
+  local total = 0
+  for _, count in ipairs(call('HVALS', conversations)) do total = total + tonumber(count) end
+  return total
+end
+
 -- ---- inboxes ----
 
 -- An entry of the unread hash: when the item is over (nil: never), category, collapse key ('' when none).
@@ -117,8 +162,9 @@ local function unread_total(unread, expiries, now)
   return total
 end
 
--- What is unread: the total, how many categories, and the count of each.
-local function append_counts(answer, unread, now)
+-- What is unread: messages, notifications, how many categories, and the count of each.
+local function append_counts(answer, unread, conversations, now)
+  answer[#answer + 1] = str(messages_total(conversations))
   local total, by_category, order = 0, {}, {}
   for _, entry in ipairs(call('HVALS', unread)) do
     local over, category = parse_unread(entry)

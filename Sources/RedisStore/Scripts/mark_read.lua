@@ -1,10 +1,11 @@
 -- Marks items of an inbox as read and appends one inbox.read event, when any of them was unread.
 --
 -- KEYS  1 meta  2 timeline  3 sessions  4 inbox  5 unread  6 collapses  7 expiries  8 index
+--       9 unread messages of conversations
 -- ARGV  1 now (ms)  2 id of the event  3 ts  4 epoch to begin with  5 events kept  6 ms that they are kept
 --       7 category ('' for all)  8 'ids', 'up_to' or 'all'  9 … ids, or the one id
--- Result: seq (0 when nothing was unread), id of the event before, frame, unread, number of categories,
---         (category, count) …, sessions …
+-- Result: seq (0 when nothing was unread), id of the event before, frame, unread messages,
+--         unread notifications, number of categories, (category, count) …, sessions …
 -- O(unread) for up_to and all; O(ids) otherwise
 local now, only, kind = tonumber(ARGV[1]), ARGV[7], ARGV[8]
 local marked = {}
@@ -55,11 +56,11 @@ if #marked > 0 then
   end
   if only ~= '' then selection = selection .. ',"category":"' .. only .. '"' end
   local left = unread_total(KEYS[5], KEYS[7], now) - #marked
-  local frame = frame_head('inbox.read', seq, ARGV[2], ARGV[3]) .. selection .. frame_tail(left)
+  local frame = frame_head('inbox.read', seq, ARGV[2], ARGV[3]) .. selection .. frame_tail(messages_total(KEYS[9]), left)
   push_frames(
     KEYS[1], KEYS[2], epoch, seq, ARGV[2], marks, newest, { frame }, now, tonumber(ARGV[5]), tonumber(ARGV[6]))
   for i = 1, #marked do forget_unread(KEYS[5], KEYS[6], marked[i][1]) end
   answer = { str(seq), previous, frame }
 end
-append_counts(answer, KEYS[5], now)
+append_counts(answer, KEYS[5], KEYS[9], now)
 return append_sessions(answer, KEYS[3])

@@ -1,8 +1,9 @@
 -- Reads a page of an inbox, newest first, with the counts.
 --
--- KEYS  1 inbox  2 unread
+-- KEYS  1 inbox  2 unread  3 unread messages of conversations
 -- ARGV  1 now (ms)  2 items before this number ('' from the newest)  3 limit  4 category ('' for all)  5 '1': unread only
--- Result: cursor ('' when this was the last page), unread, number of categories, (category, count) …, items …
+-- Result: cursor ('' when this was the last page), unread messages, unread notifications, number
+--         of categories, (category, count) …, items …
 -- Writes nothing. O(log inbox + limit); O(inbox) when a filter passes few
 local now, limit, only, unread_only = tonumber(ARGV[1]), tonumber(ARGV[3]), ARGV[4], ARGV[5] == '1'
 local last = call('LLEN', KEYS[1]) - 1
@@ -31,6 +32,6 @@ while last >= 0 and not more do
 end
 
 local answer = { more and cursor or '' }
-append_counts(answer, KEYS[2], now)
+append_counts(answer, KEYS[2], KEYS[3], now)
 for i = 1, #items do answer[#answer + 1] = items[i] end
 return answer

@@ -1,0 +1,235 @@
+import Chat
+import Core
+
+/// The parts of a record in Redis. The byte 0x1F stands between them; only the last one may have it inside.
+struct RecordParts {
+    static let separator: UInt8 = 0x1F
+
+    private var rest: ArraySlice<UInt8>?
+
+    init(_ record: ArraySlice<UInt8>) { rest = record }
+
+    mutating func bytes() throws(ReplyFields.Malformed) -> ArraySlice<UInt8> {
+        guard let left = rest else { throw ReplyFields.Malformed() }
+        let end = left.firstIndex(of: Self.separator)
+        rest = end.map { left[($0 + 1)...] }
+        return left[..<(end ?? left.endIndex)]
+    }
+
+    mutating func text() throws(ReplyFields.Malformed) -> String { String(decoding: try bytes(), as: UTF8.self) }
+
+    mutating func integer() throws(ReplyFields.Malformed) -> Int64 {
+        guard let number = Int64(try text()) else { throw ReplyFields.Malformed() }
+        return number
+    }
+
+    /// All that is left.
+    mutating func last() throws(ReplyFields.Malformed) -> ArraySlice<UInt8> {
+        guard let left = rest else { throw ReplyFields.Malformed() }
+        rest = nil
+        return left
+    }
+}
+
+/// How users stand in the records of one conversation: the two of a direct one by a digit, members of a group by their id.
+struct RecordNames {
+    let conversation: ConversationID
+
+    func name(of user: UserID) -> String {
+        guard case .direct(let lower, let higher) = conversation.kind else { return user.text }
+        return user == lower ? "0" : user == higher ? "1" : user.text
+    }
+
+    func user(_ name: String) throws(ReplyFields.Malformed) -> UserID {
+        if case .direct(let lower, let higher) = conversation.kind {
+            if name == "0" { return lower }
+            if name == "1" { return higher }
+        }
+        guard let user = UserID(name) else { throw ReplyFields.Malformed() }
+        return user
+    }
+}
+
+/// An entry of a log as Redis keeps it: `id␟kind␟messages␟author␟time␟rest` (docs/redis-keys.md). Scripts write it when an
+/// entry is appended to the log, and this when it goes into a member's timeline.
+struct EntryRecord {
+    /// The letters of the kinds.
+    enum Kind: String {
+        case message = "m"
+        /// A message that was edited; only in logs.
+        case editedMessage = "M"
+        case edited = "e"
+        case recalled = "r"
+        case reaction = "a"
+        case read = "d"
+        case group = "g"
+        /// Only in timelines.
+        case reset = "x"
+        case mute = "u"
+        case block = "b"
+    }
+
+    let id: String
+    let kind: Kind
+    let messages: Int64
+    let author: String
+    let timestampMilliseconds: Int64
+    var rest: RecordParts
+
+    init(_ record: ArraySlice<UInt8>) throws(ReplyFields.Malformed) {
+        var parts = RecordParts(record)
+        id = try parts.text()
+        guard let kind = Kind(rawValue: try parts.text()) else { throw ReplyFields.Malformed() }
+        self.kind = kind
+        messages = try parts.integer()
+        author = try parts.text()
+        let time = try parts.text()
+        guard let onTop = time.isEmpty ? 0 : Int64(time) else { throw ReplyFields.Malformed() }
+        timestampMilliseconds = ULIDTime.milliseconds(of: id) + onTop
+        rest = RecordParts(try parts.last())
+    }
+
+    /// A record whose rest is already made.
+    static func pack(
+        _ kind: Kind, id: String, messages: Int64 = 0, author: String = "", at milliseconds: Int64, rest: [[UInt8]]
+    ) -> [UInt8] {
+        let onTop = milliseconds - ULIDTime.milliseconds(of: id)
+        let head = [id, kind.rawValue, String(messages), author, onTop == 0 ? "" : String(onTop)]
+        return Array((head.map { Array($0.utf8) } + rest).joined(separator: [RecordParts.separator]))
+    }
+
+    /// An entry for the timeline of `user`: only senders see their `cid`.
+    static func pack(_ entry: LogEntry, in conversation: ConversationID, for user: UserID) -> [UInt8] {
+        func bytes(_ number: Int64) -> [UInt8] { Array(String(number).utf8) }
+        let (kind, rest): (Kind, [[UInt8]]) =
+            switch entry.content {
+            case .message(let cid, let body): (.message, [entry.author == user ? Array(cid.utf8) : [], body ?? []])
+            case .edited(let n, let body): (.edited, [bytes(n), [], body ?? []])
+            case .recalled(let n): (.recalled, [bytes(n)])
+            case .reaction(let n, let key, let on): (.reaction, [bytes(n), bytes(on ? 1 : 0), Array(key.utf8)])
+            case .read(let n, let own): (.read, [bytes(n), bytes(own)])
+            case .group(let change):
+                (
+                    .group,
+                    [
+                        Array(change.kind.rawValue.utf8), Array(change.users.map(\.text).joined(separator: " ").utf8),
+                        Array(title(change.title).utf8),
+                    ]
+                )
+            }
+        return pack(
+            kind, id: entry.position.id, messages: entry.messages,
+            author: RecordNames(conversation: conversation).name(of: entry.author), at: entry.timestampMilliseconds,
+            rest: rest)
+    }
+
+    /// A title, or none, as one part.
+    static func title(_ title: String?) -> String { title.map { "=" + $0 } ?? "" }
+}
+
+// MARK: Reading
+
+extension EntryRecord {
+    /// The entry that stands at `number` of the log; in timelines nobody asks for the number.
+    func entry(
+        in conversation: ConversationID, number: Int64 = 0
+    ) throws(ReplyFields.Malformed) -> LogEntry {
+        LogEntry(
+            position: EntryPosition(number: number, id: id), timestampMilliseconds: timestampMilliseconds,
+            author: try RecordNames(conversation: conversation).user(author), messages: messages, content: try content()
+        )
+    }
+
+    private func content() throws(ReplyFields.Malformed) -> LogEntry.Content {
+        var rest = rest
+        switch kind {
+        case .message: return .message(cid: try rest.text(), body: Self.body(try rest.last()))
+        case .editedMessage:
+            let cid = try rest.text()
+            _ = try rest.bytes()
+            return .message(cid: cid, body: Self.body(try rest.last()))
+        case .edited:
+            let n = try rest.integer()
+            // The edit before it.
+            _ = try rest.bytes()
+            return .edited(n: n, body: Self.body(try rest.last()))
+        case .recalled: return .recalled(n: try rest.integer())
+        case .reaction:
+            let (n, on) = (try rest.integer(), try rest.text() == "1")
+            return .reaction(n: n, key: String(decoding: try rest.last(), as: UTF8.self), on: on)
+        case .read: return .read(n: try rest.integer(), own: try rest.integer())
+        case .group: return .group(try Self.change(&rest))
+        case .reset, .mute, .block: throw ReplyFields.Malformed()
+        }
+    }
+
+    private static func change(_ rest: inout RecordParts) throws(ReplyFields.Malformed) -> GroupChange {
+        guard let kind = GroupChange.Kind(rawValue: try rest.text()) else { throw ReplyFields.Malformed() }
+        var users: [UserID] = []
+        for name in try rest.text().split(separator: " ") {
+            guard let user = UserID(name) else { throw ReplyFields.Malformed() }
+            users.append(user)
+        }
+        return GroupChange(
+            kind: kind, title: title(from: String(decoding: try rest.last(), as: UTF8.self)), users: users)
+    }
+
+    /// What `title` made.
+    static func title(from part: String) -> String? { part.isEmpty ? nil : String(part.dropFirst()) }
+
+    private static func body(_ part: ArraySlice<UInt8>) -> [UInt8]? { part.isEmpty ? nil : Array(part) }
+
+    /// A message as `history` shows it.
+    /// - Parameter reactions: What the script found beside it: `key␞user␞user…␟key␞user…`.
+    func message(
+        in conversation: ConversationID, reactions: [UInt8]
+    ) throws(ReplyFields.Malformed) -> StoredMessage {
+        var rest = rest
+        let cid = try rest.text()
+        var edited: Int64?
+        if kind == .editedMessage {
+            // How often, by which entry, when.
+            guard let time = try rest.text().split(separator: ":").last, let milliseconds = Int64(time) else {
+                throw ReplyFields.Malformed()
+            }
+            edited = milliseconds
+        } else if kind != .message {
+            throw ReplyFields.Malformed()
+        }
+        let names = RecordNames(conversation: conversation)
+        return StoredMessage(
+            n: messages, id: id, timestampMilliseconds: timestampMilliseconds, sender: try names.user(author), cid: cid,
+            body: Self.body(try rest.last()), editedMilliseconds: edited,
+            reactions: try Self.reactions(reactions, names))
+    }
+
+    private static func reactions(
+        _ packed: [UInt8], _ names: RecordNames
+    ) throws(ReplyFields.Malformed) -> [StoredMessage.Reaction] {
+        var found: [StoredMessage.Reaction] = []
+        for reaction in packed.split(separator: RecordParts.separator) {
+            let parts = reaction.split(separator: 0x1E).map { String(decoding: $0, as: UTF8.self) }
+            var users: [UserID] = []
+            for name in parts.dropFirst() { users.append(try names.user(name)) }
+            found.append(StoredMessage.Reaction(key: parts[0], users: users))
+        }
+        return found
+    }
+}
+
+/// The time that a ULID begins with. Most ids are ULIDs of the very millisecond at which the entry was appended, so records
+/// have only the difference.
+enum ULIDTime {
+    private static let digits = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
+
+    /// Milliseconds since 1970; 0 for an id that is no ULID. `id_time` of lib_conversations.lua decides alike.
+    static func milliseconds(of id: String) -> Int64 {
+        guard id.utf8.count == 26, let first = id.utf8.first, 0x30...0x37 ~= first else { return 0 }
+        var time: Int64 = 0
+        for (place, byte) in id.utf8.enumerated() {
+            guard let digit = digits.firstIndex(of: byte) else { return 0 }
+            if place < 10 { time = time << 5 | Int64(digit) }
+        }
+        return time
+    }
+}
