@@ -252,8 +252,8 @@ final class ChatWalk {
             try await eventually("\(user) sees what the model says (\(place))", within: 20) {
                 try await difference(user) == nil
             }
-            let difference = try await difference(user)
-            try #require(difference == nil, "\(place): \(difference ?? "")")
+            let found = try await difference(user)
+            try #require(found == nil, "\(place): \(found ?? "")")
             try await compareListener(user)
         }
     }

@@ -71,6 +71,7 @@ struct ClientRequestTests {
             }
         case .subscribe(let topic): members = ["op": .text("subscribe"), "topic": .text(topic.text)]
         case .unsubscribe(let topic): members = ["op": .text("unsubscribe"), "topic": .text(topic.text)]
+        case .chat(let operation): members = ChatVector.members(operation)
         }
         return .object(members.compactMapValues { $0 })
     }
