@@ -117,6 +117,8 @@ public struct ConversationSummary: Hashable, Sendable {
 ///   `react`. Nothing is stored, and no number is used up.
 /// - `edit` and `recall` are for the sender's own messages; what was recalled cannot be edited or reacted to (`not_found`).
 ///   Recalling again, setting a reaction that is set, or a cursor that stands there already: `noted` or `cursor`.
+/// - An `n` of `read` or `delivered` beyond the newest message counts as the newest. A `read` is an entry where all
+///   members are told of it: up to `Limits.receiptMembersMax` of them, and not in groups above `groupFanOut`.
 /// - In groups every member may write, `add` and `update`; only the owner may `remove`.
 /// - Calls for one conversation from one thread are applied in order. Answers follow `Completion`.
 public protocol ConversationStore: Sendable {

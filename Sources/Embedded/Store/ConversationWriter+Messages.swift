@@ -78,7 +78,7 @@ extension ConversationWriter {
         at.me.readN = n
         at.me.readOwn = try messages.own(by: at.me.user, upTo: n, since: at.me.hidden, at.row.key)
         try conversations.save(at.me, of: at.row.key)
-        guard at.row.members <= Limits.receiptMembersMax else {
+        guard at.row.members <= min(Limits.receiptMembersMax, limits.groupFanOut) else {
             return .cursor(n: n, own: at.me.readOwn)
         }
         return .appended(try append(.read(n: n, own: at.me.readOwn), &at))
