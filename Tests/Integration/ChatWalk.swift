@@ -87,7 +87,14 @@ final class ChatWalk {
     private func ask(_ user: String, _ op: String, _ members: String) async throws -> JSONObject {
         let id = pick(1..<1_000_000)
         let actor = try #require(people[user]).actor
-        return try await actor.request(#"{"id":\#(id),"op":"\#(op)",\#(members)}"#, id: id, within: 20)
+        while true {
+            let reply = try await actor.request(#"{"id":\#(id),"op":"\#(op)",\#(members)}"#, id: id, within: 20)
+            // The walk is faster than a person may be: it waits as it is told.
+            guard let pause = reply["error"]?.object?["retry_ms"]?.integer,
+                reply["error"]?.object?["code"]?.string == "rate_limited"
+            else { return reply }
+            try await Task.sleep(for: .milliseconds(pause))
+        }
     }
 
     // MARK: Steps
