@@ -29,7 +29,7 @@ test-js: ## The JavaScript client, and the demo page in a real Chromium (needs a
 	APUS_BINARY=.build/debug/apus node --test clients/demo/browser/
 
 test-swift: ## The Swift tests alone
-	swift test --skip-build $(SWIFT_TEST_FLAGS)
+	@scripts/test-swift $(SWIFT_TEST_FLAGS)
 
 lint: ## Check the form of the Swift files
 	swift format lint --strict --recursive Sources Tests loadtest Package.swift

@@ -1,4 +1,5 @@
 import Foundation
+import Spawn
 
 /// A redis-server of a test's own: random port, own folder, append-only file, kept over restarts.
 public final class RedisServer: Sendable {
@@ -109,24 +110,11 @@ public final class RedisServer: Sendable {
         ])
     }
 
-    /// On a thread of its own: waiting for a process on one of the few threads that tasks share would stop all tests.
     private static func run(_ words: [String]) async throws -> String {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Result { try runAndWait(words) }) }
+        let outcome = try await ChildProcess.outcome(of: "/usr/bin/env", words)
+        guard outcome.status == 0 else {
+            throw TestFailure("\(words.prefix(2)) ended with \(outcome.status): \(outcome.error)")
         }
-    }
-
-    private static func runAndWait(_ words: [String]) throws -> String {
-        let (process, output) = (Process(), Pipe())
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw TestFailure("\(words.prefix(2)) ended with an error") }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }
