@@ -14,8 +14,11 @@ extension Shard {
         case .text(let frame): request(frame, slot)
         case .ping:
             if !sessions[slot].pings.take(nowMilliseconds: nowMilliseconds) { close(slot, .tooManyRequests) }
-        case .failure(let code, _): failed(slot, code)
-        case .pong, .binary, .close: break
+        case .failure(let code, _):
+            node.metrics.closed(code.rawValue)
+            ended(slot)
+        case .close: ended(slot)
+        case .pong, .binary: break
         }
     }
 

@@ -285,7 +285,10 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
                 sendLast(FrameEncoder.close(code.rawValue, reason: why))
                 // The session is over now, not when the peer deigns to close.
                 application.received(self, output)
-            case .close(let code, _): answerClose(code, context)
+            case .close(let code, _):
+                answerClose(code, context)
+                // A peer that does not take the answer is gone all the same.
+                application.received(self, output)
             case .ping(let payload):
                 write(FrameEncoder.server(.pong, payload))
                 flushesAtReadComplete = true
