@@ -338,6 +338,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let output = PauseReasons(rawValue: 8)
     /// The session is about to be closed: only what was asked before is answered.
     public static let draining = PauseReasons(rawValue: 16)
+    /// An answer that may fill the output by itself is on its way.
+    public static let largeAnswer = PauseReasons(rawValue: 32)
 }
 
 extension Optional where Wrapped == ByteBuffer {
