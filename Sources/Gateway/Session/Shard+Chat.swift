@@ -110,7 +110,7 @@ extension Shard {
             case .after(let n): .after(n)
             }
         ask(
-            slot, id,
+            slot, id, isLarge: true,
             { node.conversations.history(of: conversation, for: user, range, limit: history.limit, $0) }
         ) { shard, slot, page in
             guard let page else { return shard.refuse(id, .notFound(conversation), slot) }
@@ -122,7 +122,7 @@ extension Shard {
         _ cursor: String?, _ limit: Int, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
     ) {
         let listing = ConversationListing(node: node, user: user)
-        ask(slot, id, { listing.page(before: cursor, limit: limit, $0) }) { shard, slot, page in
+        ask(slot, id, isLarge: true, { listing.page(before: cursor, limit: limit, $0) }) { shard, slot, page in
             shard.ok(id, page, slot)
         }
     }
