@@ -38,6 +38,15 @@ static const unsigned char icon_svg[] = {
 static const unsigned char apus_js[] = {
 #embed "js/apus.js"
 };
+static const unsigned char apus_connection_js[] = {
+#embed "js/apus-connection.js"
+};
+static const unsigned char apus_decisions_js[] = {
+#embed "js/apus-decisions.js"
+};
+static const unsigned char apus_outbox_js[] = {
+#embed "js/apus-outbox.js"
+};
 
 static const struct demo_site_file files[] = {
     {"/", HTML, index_html, sizeof index_html},
@@ -50,6 +59,9 @@ static const struct demo_site_file files[] = {
     {"/toasts.js", SCRIPT, toasts_js, sizeof toasts_js},
     {"/icon.svg", "image/svg+xml", icon_svg, sizeof icon_svg},
     {"/apus.js", SCRIPT, apus_js, sizeof apus_js},
+    {"/apus-connection.js", SCRIPT, apus_connection_js, sizeof apus_connection_js},
+    {"/apus-decisions.js", SCRIPT, apus_decisions_js, sizeof apus_decisions_js},
+    {"/apus-outbox.js", SCRIPT, apus_outbox_js, sizeof apus_outbox_js},
 };
 
 const struct demo_site_file *demo_site_file(size_t index) {
