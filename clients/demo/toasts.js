@@ -13,6 +13,13 @@ export function toastNotification(content) {
     el('div', {}, line(content), text && el('div', { class: 'text' }, text))));
 }
 
+/** @param {string} from @param {string} text @param {string} group its title, or nothing @param {string} href leads there */
+export function toastMessage(from, text, group, href) {
+  push(el('div', { class: 'toast', dataset: { testid: 'toast' } }, avatar(from),
+    el('a', { href }, el('span', { class: 'line' }, el('b', {}, from), group && ` in ${group}`),
+      el('div', { class: 'text' }, text))));
+}
+
 /** @param {string} text */
 export function toastProblem(text) {
   push(el('div', { class: 'toast plain bad', role: 'alert', dataset: { testid: 'problem' } }, el('div', {}, text)));
@@ -26,6 +33,7 @@ function push(toast) {
   close.addEventListener('click', () => toast.remove());
   for (const name of ['mouseenter', 'focusin']) toast.addEventListener(name, () => clearTimeout(timer));
   for (const name of ['mouseleave', 'focusout']) toast.addEventListener(name, leave);
+  toast.querySelector('a')?.addEventListener('click', () => toast.remove());
   toast.append(close);
   $('toasts').append(toast);
   while ($('toasts').children.length > shownMax) $('toasts').firstChild.remove();
