@@ -53,7 +53,7 @@ export function renderThread(messenger, chat, actions) {
   box.setAttribute('aria-busy', String(thread.loading));
   if (!shown.placed) place(box, thread, messenger.list.loaded);
   else if (wasAtEnd) scrollToEnd();
-  else if (anchor?.isConnected) box.scrollTop += anchor.offsetTop - top;
+  else if (anchor?.isConnected && anchor.offsetTop !== top) box.scrollTop += anchor.offsetTop - top; // Else a smooth scroll goes on.
   if (isAtEnd()) shown.seenTo = thread.newest;
   const unseen = thread.messages.filter(({ n, from }) => n > shown.seenTo && from !== messenger.me).length;
   $('jump').hidden = isAtEnd() || !shown.placed;

@@ -115,7 +115,7 @@ test('an unknown conversation and a reset one are to be read afresh', async () =
   await new Promise(setImmediate);
   answers[1]({ conversations: [chat('d:alice:carol')], cursor: null });
   await refreshing;
-  assert.equal(asked[1].cursor, '7');
+  assert.equal(asked[2].cursor, '7');
   assert.deepEqual(order(), ['d:alice:carol', conv]);
 });
 
