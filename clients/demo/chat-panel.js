@@ -11,7 +11,7 @@ import { wireUpNewChat } from '/new-chat.js';
 import { called, newDirect, textOf, titleOf } from '/people.js';
 import { go, hrefOf, route } from '/route.js';
 import { isAtEnd, renderThread, scrollToEnd, showThread } from '/thread-view.js';
-import { toastMessage, toastProblem } from '/toasts.js';
+import { dismissToasts, toastMessage, toastProblem } from '/toasts.js';
 
 /**
  * @typedef {import('../js/apus.js').Apus} Apus
@@ -92,6 +92,7 @@ export function showRoute() {
     open = conv;
     showThread(conv && messenger ? messenger.open(conv) : null);
     composeIn(conv ?? '');
+    if (conv) dismissToasts(hrefOf(conv));
     if (conv && matchMedia('(min-width: 761px)').matches) setTimeout(() => $('compose-text').focus());
   }
   renderNow();

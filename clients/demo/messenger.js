@@ -16,6 +16,8 @@ import { Waiting } from '/waiting.js';
  * @typedef {{ changed(): void, arrived(event: any): void, problem(text: string, error: unknown): void }} Listener
  */
 
+/** In groups of more members nobody is told how far somebody is. */
+const receiptMembersMax = 32;
 /** Messages come in bunches: one receipt tells of all. */
 const receiptMs = 200;
 /** How long after an event the counts are compared with the gateway's total. */
@@ -44,7 +46,6 @@ export class Messenger {
     this.list = new Conversations(me);
     this.waiting = new Waiting(area, me);
     apus.on('welcome', ({ resumed }) => this.#welcomed(resumed === true));
-    apus.on('resync', () => this.#forget());
     apus.on('event', (event, { missed }) => this.#take(event, missed));
     apus.on('unread', () => this.#checkSoon());
   }
@@ -188,7 +189,8 @@ export class Messenger {
   /** @param {boolean} resumed */
   #welcomed(resumed) {
     for (const [conv, thread] of this.#threads) thread.readN = this.list.get(conv)?.read_n ?? thread.readN;
-    // Unless it resumes, what is here is not to be trusted; and of large groups no resume tells.
+    if (!resumed) this.#forget(); // What is here is not to be trusted.
+    // Of large groups no resume tells.
     const isStale = !resumed || this.list.hasLargeGroups;
     if (isStale || !this.list.loaded) {
       this.#read(this.list.load(this.apus).then(() => {
@@ -271,6 +273,7 @@ export class Messenger {
 
   /** @param {string} conv @param {number} n */
   #acknowledge(conv, n) {
+    if ((this.list.get(conv)?.member_count ?? 0) > receiptMembersMax) return; // Nobody is told there.
     this.#receipts.set(conv, Math.max(n, this.#receipts.get(conv) ?? 0));
     this.#later('receipts', receiptMs, () => {
       for (const [id, upTo] of this.#receipts) this.apus.delivered({ conv: id, n: upTo }).catch(() => {});

@@ -100,11 +100,11 @@ function rowsOf(messenger, chat, thread, actions) {
     const before = entries[at - 1];
     const after = entries[at + 1];
     if (!before || !isSameDay(before.ts, ts)) {
-      row(`d${new Date(ts).toDateString()}`, () => el('li', { class: 'line day' }, el('span', {}, dayName(ts))));
+      row(`d${new Date(ts).toDateString()}`, () => el('li', { class: 'rule day' }, el('span', {}, dayName(ts))));
     }
     const isNew = message && from !== me && message.n > thread.readN && thread.readN > 0 && !rows.has('new')
       && message.n !== thread.messages[0].n;
-    if (isNew) row('new', () => el('li', { class: 'line new', dataset: { testid: 'new-line' } }, el('span', {}, 'New')));
+    if (isNew) row('new', () => el('li', { class: 'rule new', dataset: { testid: 'new-line' } }, el('span', {}, 'New')));
     const joins = (/** @type {any} */ other) => other && other.from === from && Math.abs(other.ts - ts) < togetherMs
       && isSameDay(other.ts, ts);
     const place = { own: from === me, first: isNew || !joins(before), last: !joins(after), chat, me };
@@ -125,7 +125,7 @@ function rowsOf(messenger, chat, thread, actions) {
 /** @param {Thread} thread @param {number} n @param {(key: string, make: () => any) => any} row */
 function notes(thread, n, row) {
   for (const { after, event } of thread.notes) {
-    if (after === n) row(`n${event.id}`, () => el('li', { class: 'line note' }, el('span', {}, sayingOf(event))));
+    if (after === n) row(`n${event.id}`, () => el('li', { class: 'rule note' }, el('span', {}, sayingOf(event))));
   }
 }
 

@@ -75,6 +75,7 @@ export class Thread {
     if (!this.loaded || this.messages.length === 0) return this.load(reader);
     for (let n = 0, more = true; more; n += 1) {
       if (n === caughtUpPages) return this.load(reader);
+      more = false; // Unless the page is taken, and says so: another one may have been asked for since.
       await this.#reading(reader, { after: this.newest, limit: caughtUpPage }, (page) => {
         for (const message of page.messages) if (message.n > this.newest) this.messages.push(message);
         more = page.more && page.messages.length > 0;

@@ -13,9 +13,13 @@ export function toastNotification(content) {
     el('div', {}, line(content), text && el('div', { class: 'text' }, text))));
 }
 
-/** @param {string} from @param {string} text @param {string} group its title, or nothing @param {string} href leads there */
+/**
+ * @param {string} from @param {string} text
+ * @param {string} group its title, or nothing
+ * @param {string} href leads to the conversation
+ */
 export function toastMessage(from, text, group, href) {
-  push(el('div', { class: 'toast', dataset: { testid: 'toast' } }, avatar(from),
+  push(el('div', { class: 'toast', dataset: { testid: 'toast', href } }, avatar(from),
     el('a', { href }, el('span', { class: 'line' }, el('b', {}, from), group && ` in ${group}`),
       el('div', { class: 'text' }, text))));
 }
@@ -23,6 +27,14 @@ export function toastMessage(from, text, group, href) {
 /** @param {string} text */
 export function toastProblem(text) {
   push(el('div', { class: 'toast plain bad', role: 'alert', dataset: { testid: 'problem' } }, el('div', {}, text)));
+}
+
+/**
+ * Takes away what leads to a place where the user is now.
+ * @param {string} href
+ */
+export function dismissToasts(href) {
+  for (const toast of $('toasts').querySelectorAll('.toast')) if (toast.dataset.href === href) toast.remove();
 }
 
 /** @param {any} toast */

@@ -281,7 +281,7 @@ test('a group: made, named, grown, shrunk, left', async () => {
   await alice.eval(`${hook('group-title')}.value = 'Swift nest boxes'`);
   await click(alice, 'rename');
   await bob.until(`${hook('thread-name')}.textContent === 'Swift nest boxes'`);
-  await bob.until(`document.querySelector('.line.note')?.textContent.includes('Alice named it')`);
+  await bob.until(`document.querySelector('.rule.note')?.textContent.includes('Alice named it')`);
   await alice.type('[data-testid="add-user"]', 'dave');
   await click(alice, 'add-member');
   await alice.until(hook('member-dave'));
