@@ -21,6 +21,12 @@ struct RedisFixture: Sendable {
         StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests)
     }
 
+    var chat: ChatStoresUnderTest {
+        ChatStoresUnderTest(
+            conversations: store, memberships: store, timelines: store, inbox: store, presence: store,
+            limits: .forTests)
+    }
+
     static func start(_ options: RedisServer.Options, loops: Int = 2) async throws -> RedisFixture {
         let server = try await RedisServer.start(options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)

@@ -17,6 +17,16 @@ struct StoreContractTests {
     func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
         try await promise.check(RedisFixture.the().contract)
     }
+
+    @Test("Conversations", arguments: ConversationStoreContract.cases)
+    func conversations(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
+
+    @Test("A user's side of conversations", arguments: MembershipStoreContract.cases)
+    func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
 }
 
 /// A single Redis runs a script whatever its keys; a Cluster refuses keys of different slots (CROSSSLOT), and scripts
@@ -36,5 +46,15 @@ struct ClusterSlotTests {
     @Test("The session directory", arguments: PresenceStoreContract.cases)
     func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
         try await promise.check(RedisFixture.the().contract)
+    }
+
+    @Test("Conversations", arguments: ConversationStoreContract.cases)
+    func conversations(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
+
+    @Test("A user's side of conversations", arguments: MembershipStoreContract.cases)
+    func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
     }
 }

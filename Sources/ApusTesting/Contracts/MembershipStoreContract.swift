@@ -348,7 +348,7 @@ extension MembershipStoreContract {
             #expect(try await stores.advanced(b, in: conversation, by: log.step(1...1)).routes.isEmpty)
             let holder = Sample.incarnation()
             let record = Sample.session(on: holder)
-            _ = try await answer { presence.register(record, of: b, limit: 0, alive: [holder], $0) }
+            _ = try await answer { presence.register(record, of: b, limit: 0, $0) }
             let routes = [SessionRoute(session: record.session.text, holder: holder)]
             #expect(try await stores.advanced(b, in: conversation, by: log.step(2...2)).routes == routes)
             #expect(try await stores.apply(.mute(conversation, on: true), of: b)?.routes == routes)
