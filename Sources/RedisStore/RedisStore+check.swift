@@ -24,7 +24,7 @@ extension RedisStore {
 
     private func ask(_ command: RedisArguments) async throws(RedisStartError) -> RedisReply {
         do {
-            return try await answer { pool.send(command, key: 0, $0) }
+            return try await answer { pool.send(RedisCommand(command, key: ""), $0) }
         } catch {
             throw RedisStartError(
                 .unsuitable, "the server cannot be examined (\(error))",

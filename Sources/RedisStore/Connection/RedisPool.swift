@@ -7,7 +7,7 @@ import Synchronization
 /// One connection per event loop, and who uses which.
 ///
 /// A caller on one of the loops uses that loop's connection and gets the answer there, without a hop. Any other thread
-/// uses the connection that the user's hash chooses, so that one thread's calls for one user stay in order.
+/// uses the connection that the tag of the key chooses, so that one thread's calls for one user stay in order.
 final class RedisPool: Sendable {
     private struct Status {
         var ready = 0
@@ -64,11 +64,11 @@ final class RedisPool: Sendable {
 // MARK: Sending
 
 extension RedisPool {
-    private func connection(for key: UInt64) -> RedisConnection {
+    private func connection(for command: RedisCommand) -> RedisConnection {
         if let loop = MultiThreadedEventLoopGroup.currentEventLoop, let own = byLoop[ObjectIdentifier(loop)] {
             return own
         }
-        return connections[Int(key % UInt64(connections.count))]
+        return connections[Int(Fingerprint.of(RedisKeyTag.of(command.lane)) % UInt64(connections.count))]
     }
 
     private func call(
@@ -80,17 +80,17 @@ extension RedisPool {
     }
 
     /// Sends one command. An error reply is a failure.
-    func send(_ arguments: RedisArguments, key: UInt64, _ done: @escaping Completion<RedisReply>) {
-        connection(for: key).send([call(arguments, done)])
+    func send(_ command: RedisCommand, _ done: @escaping Completion<RedisReply>) {
+        connection(for: command).send([call(command.arguments, done)])
     }
 
     /// Sends commands of many keys, and answers in their order when all are answered; the first failure fails all.
-    func send(_ commands: [(key: UInt64, arguments: RedisArguments)], _ done: @escaping Completion<[RedisReply]>) {
+    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>) {
         guard !commands.isEmpty else { return done(.success([])) }
         let batch = RedisBatch(count: commands.count, done)
         var calls: [ObjectIdentifier: (connection: RedisConnection, calls: [RedisCall])] = [:]
         for (index, command) in commands.enumerated() {
-            let connection = connection(for: command.key)
+            let connection = connection(for: command)
             let call = call(command.arguments) { batch.answered(index, $0) }
             calls[ObjectIdentifier(connection), default: (connection, [])].calls.append(call)
         }
