@@ -6,28 +6,35 @@ import Notifications
 import Presence
 import Timelines
 
-/// Timelines, inboxes and the session directory on Redis 6.2 or newer.
+/// Timelines, inboxes and the session directory on Redis 6.2 or newer, one server or a Cluster.
 ///
 /// Every operation is one script in one user's slot (docs/redis-keys.md), so any node may call any of them at any time.
 /// Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`, and nothing is
 /// queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
 public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
-    let pool: RedisPool
+    let pool: any RedisPool
     let configuration: RedisConfiguration
     let limits: StoreLimits
     let clock: any TimeSource
 
     /// - Parameters:
-    ///   - eventLoopGroup: One connection is opened for each of its loops.
+    ///   - eventLoopGroup: One connection is opened for each of its loops; in a Cluster, one to each master.
     ///   - clock: Tells `open` which notifications are over.
     /// - Throws: When the file with the certificate authorities cannot be used.
     public init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
         logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
-        pool = try RedisPool(
-            configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
-            metrics: RedisMetrics(metrics))
+        let metrics = RedisMetrics(metrics)
+        if configuration.isCluster {
+            pool = try ClusterPool(
+                configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
+                metrics: metrics)
+        } else {
+            pool = try SingleServerPool(
+                configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
+                metrics: metrics)
+        }
         self.configuration = configuration
         self.limits = limits
         self.clock = clock
