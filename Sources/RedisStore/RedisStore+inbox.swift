@@ -9,7 +9,8 @@ extension RedisStore {
         let call = ScriptCall.append(notification, to: user, now: nowMilliseconds, limits)
         guard let over = notification.expiresAtMilliseconds else { return run(call, done) }
         // Noted as due before it is stored: should only one of the two be done, a note too many does no harm. The
-        // whole is then unknown, and the repetition with the same id notes it again.
+        // whole is then unknown, and the repetition with the same id notes it again. (In a Cluster the two go to two
+        // servers, so it may also be the note that is missing, until the repetition.)
         let due = ScriptCall.dueAdd(user, at: over)
         guard let dueDigest = pool.digest(of: due.script), let digest = pool.digest(of: call.script) else {
             return done(.failure(Self.neverConnected))
@@ -55,15 +56,22 @@ extension RedisStore {
     }
 
     /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
+    ///
+    /// - Throws: When a shard could not be asked and there is nothing to tell of the others.
     private func sweep(limit: Int, now: Int64) async throws -> [ExpiryOutcome] {
         var outcomes: [ExpiryOutcome] = []
+        var failure: (any Error)?
         var left = limit
         let first = Int.random(in: 0..<RedisKeys.dueShards)
         for step in 0..<RedisKeys.dueShards where left > 0 {
             let shard = (first + step) % RedisKeys.dueShards
             let claim = DueClaim(now: now)
-            let users = try await answer {
-                run(.dueClaim(shard: shard, now: now, limit: left, claim: claim), $0)
+            var users: [UserID] = []
+            do {
+                users = try await answer { run(.dueClaim(shard: shard, now: now, limit: left, claim: claim), $0) }
+            } catch {
+                // In a Cluster the others may be there.
+                failure = error
             }
             guard !users.isEmpty else { continue }
             left -= users.count
@@ -72,6 +80,7 @@ extension RedisStore {
             outcomes += expiries.map(\.outcome).filter { !$0.entries.isEmpty }
             try? await answer { run(.dueDone(shard: shard, claim: claim, expiries), $0) }
         }
+        if let failure, outcomes.isEmpty { throw failure }
         return outcomes
     }
 

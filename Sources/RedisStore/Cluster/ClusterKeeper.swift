@@ -149,6 +149,8 @@ extension ClusterKeeper {
         guard !isDoubted.exchange(true, ordering: .relaxed) else { return }
         eventLoop.execute {
             self.isDoubted.store(false, ordering: .relaxed)
+            // Not before the start, nor after the end.
+            guard !self.loops.isEmpty else { return }
             self.follow(self.refresh.doubted(self.candidates))
         }
     }
