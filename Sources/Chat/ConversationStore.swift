@@ -105,6 +105,7 @@ public struct ConversationSummary: Hashable, Sendable {
 /// Contract, which `ConversationStoreContract` in ApusTesting checks of every adapter:
 /// - Every call is one atomic step in one conversation's data (`summaries`: in each). A change is validated before the
 ///   first write, so it happens whole or not at all.
+/// - Edits keep their own bodies; the entry of a message shows the body that it has now.
 /// - Entries are numbered 1, 2, 3 … and messages `n` 1, 2, 3 …, both without holes. An entry never changes, except that
 ///   a recall takes the body out of the message and of all its edits, and an edit puts another one into the message.
 /// - A direct conversation exists for both users from its first message on. A group exists from `create`.

@@ -17,16 +17,6 @@ struct RedisFixture: Sendable {
 
     static func the() throws -> RedisFixture { try #require(current) }
 
-    var contract: StoresUnderTest {
-        StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests)
-    }
-
-    var chat: ChatStoresUnderTest {
-        ChatStoresUnderTest(
-            conversations: store, memberships: store, timelines: store, inbox: store, presence: store,
-            limits: .forTests)
-    }
-
     static func start(_ options: RedisServer.Options, loops: Int = 2) async throws -> RedisFixture {
         let server = try await RedisServer.start(options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)

@@ -16,14 +16,14 @@ struct ScriptTests {
 
     private func run<Answer>(_ call: ScriptCall<Answer>) async throws -> Answer {
         let store = try RedisFixture.the().store
-        return try await answer { store.run(call, key: RedisKeys.hash(user), $0) }
+        return try await answer { store.run(call, $0) }
     }
 
     private func redis(_ words: String...) async throws -> RedisReply {
         let store = try RedisFixture.the().store
         var arguments = RedisArguments()
         for word in words { arguments.add(word) }
-        return try await answer { store.pool.send(arguments, key: RedisKeys.hash(user), $0) }
+        return try await answer { store.pool.send(RedisCommand(arguments, key: RedisKeys.meta(user)), $0) }
     }
 
     /// The user's keys, by the name that ends them.
@@ -249,7 +249,7 @@ struct DueScriptTests {
 
     private func run<Answer>(_ call: ScriptCall<Answer>) async throws -> Answer {
         let store = try RedisFixture.the().store
-        return try await answer { store.run(call, key: 0, $0) }
+        return try await answer { store.run(call, $0) }
     }
 
     private func add(at milliseconds: Int64) async throws {
@@ -270,7 +270,8 @@ struct DueScriptTests {
     private func score() async throws -> String? {
         let store = try RedisFixture.the().store
         return try await answer {
-            store.pool.send(RedisArguments("ZSCORE", RedisKeys.due(shard), user.text), key: 0, $0)
+            let key = RedisKeys.due(shard)
+            store.pool.send(RedisCommand(RedisArguments("ZSCORE", key, user.text), key: key), $0)
         }.string
     }
 

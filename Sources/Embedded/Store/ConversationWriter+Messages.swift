@@ -40,7 +40,7 @@ extension ConversationWriter {
             return .refused(ApusError(.forbidden, "n: a message may be edited for \(hours) hours"))
         }
         guard let kept = try bodies.keep(body, of: n, at.row.key) else { return .refused(.noMessage) }
-        let commit = try append(.edited(n: n, body: body), &at)
+        let commit = try append(.edited(n: n, body: body), &at, body: kept)
         try messages.edit(n, body: kept, at: commit.entry.timestampMilliseconds, at.row.key)
         return .appended(commit)
     }

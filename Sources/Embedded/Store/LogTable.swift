@@ -8,8 +8,10 @@ struct LogTable {
 
     // MARK: Entries
 
-    func append(_ entry: LogEntry, author: Int64, _ conversation: Int64) throws {
-        let row = StoredContent(entry)
+    /// - Parameter body: Of an edit: its row in `bodies`.
+    func append(_ entry: LogEntry, author: Int64, body: Int64?, _ conversation: Int64) throws {
+        var row = StoredContent(entry)
+        if let body { row.value = body }
         try db.run(
             """
             INSERT INTO log (conversation, number, id, at, author, messages, kind, n, value, text, users)
@@ -21,15 +23,15 @@ struct LogTable {
             ])
     }
 
-    /// The entries after one number and up to another, with the bodies that messages have now.
+    /// The entries after one number and up to another; messages with the bodies that they have now, edits with theirs.
     func entries(after first: Int64, upTo last: Int64, limit: Int, _ conversation: Int64) throws -> [LogEntry] {
         try db.all(
             """
             SELECT l.number, l.id, l.at, u.name, l.messages, l.kind, l.n, l.value, l.text, l.users, m.cid, b.text
             FROM log l JOIN users u ON u.user = l.author
                 LEFT JOIN messages m
-                    ON m.conversation = l.conversation AND m.n = l.n AND l.kind IN ('message', 'edited')
-                LEFT JOIN bodies b ON b.body = m.body AND b.gone = 0
+                    ON m.conversation = l.conversation AND m.n = l.n AND l.kind = 'message'
+                LEFT JOIN bodies b ON b.body = iif(l.kind = 'edited', l.value, m.body) AND b.gone = 0
             WHERE l.conversation = ? AND l.number > ? AND l.number <= ? ORDER BY l.number LIMIT ?
             """, [conversation, first, last, max(0, limit)]
         ) { row in

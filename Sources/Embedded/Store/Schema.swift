@@ -122,7 +122,7 @@ enum Schema {
             messages INTEGER NOT NULL,
             kind TEXT NOT NULL,
             n INTEGER,
-            value INTEGER,                       -- reaction: whether on; read: how many own
+            value INTEGER,                       -- reaction: whether on; read: how many own; edited: row of bodies
             text TEXT,                           -- reaction: key; group: title
             users TEXT,                          -- group: ids with blanks between them
             PRIMARY KEY (conversation, number)

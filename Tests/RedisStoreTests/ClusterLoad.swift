@@ -1,0 +1,69 @@
+import ApusTesting
+import Core
+import Testing
+
+@testable import RedisStore
+
+/// Appends for one user, several on their way at a time, from one event loop; and what came of each.
+final class Load: Sendable {
+    private struct State {
+        var sent: [EventID] = []
+        var results: [EventID: String] = [:]
+        var slowestSeconds = 0.0
+    }
+
+    private static let together = 4
+    private let fixture: ClusterFixture
+    private let user: UserID
+    private let state = Shared(State())
+    private let isOn = AtomicFlag()
+
+    init(_ fixture: ClusterFixture, _ user: UserID) { (self.fixture, self.user) = (fixture, user) }
+
+    var answered: Int { state.lock { $0.results.count } }
+    func end() { isOn.lower() }
+
+    /// Sends a few, waits for all of them, sends the next few.
+    func run() async throws {
+        let loop = fixture.group.next()
+        while isOn.isUp {
+            let before = answered
+            loop.execute { for _ in 0..<Self.together { self.send() } }
+            try await eventually("all are answered") { self.answered == before + Self.together }
+        }
+    }
+
+    private func send() {
+        let (id, began) = (EventID.new(atMilliseconds: RedisFixture.now), ContinuousClock.now)
+        state.lock { $0.sent.append(id) }
+        fixture.store.append(RedisFixture.notification(id: id), to: user, nowMilliseconds: RedisFixture.now) { result in
+            let seconds = (ContinuousClock.now - began) / .seconds(1)
+            self.state.lock { state in
+                switch result {
+                case .success: state.results[id] = "ok"
+                case .failure(let error): state.results[id] = "\(error.outcome) \(error.message)"
+                }
+                state.slowestSeconds = max(state.slowestSeconds, seconds)
+            }
+        }
+    }
+
+    /// What was answered `ok` is there, in the order of the calls, and nothing else.
+    func check() async throws {
+        let end = state.lock { $0 }
+        #expect(end.slowestSeconds < 2)
+        let failures = end.results.values.filter { $0 != "ok" }
+        #expect(failures.allSatisfy { $0.hasPrefix("notStored") }, "\(Set(failures))")
+        let stored = end.sent.filter { end.results[$0] == "ok" }.map(\.text)
+        let head = try #require(try await answer { fixture.store.heads([user], $0) }.first)
+        #expect(head.seq == Int64(stored.count), "each once")
+        // Timelines keep so many.
+        let kept = stored.suffix(StoreLimits.forTests.timelineEvents)
+        let after = Int64(stored.count - kept.count)
+        let page = try await answer {
+            fixture.store.read(user, after: after, last: nil, epoch: nil, limit: 1000, $0)
+        }
+        #expect(page.entries.map(\.id) == Array(kept))
+        #expect(Double(stored.count) > 0.8 * Double(end.sent.count), "\(Set(failures))")
+    }
+}
