@@ -75,7 +75,8 @@ async function ask(what, act) {
 /** @param {() => void} leave what is done once the conversation is not to be shown any more */
 export function wireUpDetails(leave) {
   const dialog = $('details');
-  dialog.addEventListener('close', () => { shown = null; });
+  // The event may come late, when the dialog has been opened again.
+  dialog.addEventListener('close', () => { if (!dialog.open) shown = null; });
   onClick('details-close', () => dialog.close());
   $('rename').addEventListener('submit', (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -70,7 +70,10 @@ export function wireUpChats(apus, me) {
     lastOwn: () => (open ? messenger?.thread(open)?.lastOf(me) : undefined),
   });
   wireUpMessageMenu();
-  wireUpDetails(() => go('#/'));
+  wireUpDetails(() => {
+    go('#/');
+    showRoute(); // At once: what is left must not be taken for seen.
+  });
   wireUpNewChat(begin);
   onClick('thread-back', () => go('#/'));
   onClick('thread-details', () => { if (messenger && open) openDetails(messenger, open); });

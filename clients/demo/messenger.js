@@ -74,6 +74,7 @@ export class Messenger {
       this.#read(thread.load(this.apus));
     }
     thread.readN = this.list.get(conv)?.read_n ?? 0;
+    thread.seenN = 0;
     return thread;
   }
 
@@ -127,7 +128,9 @@ export class Messenger {
     const chat = this.list.get(conv);
     const thread = this.#threads.get(conv);
     const n = thread?.newest ?? 0;
-    if (!chat || !thread?.loaded || n <= chat.read_n) return;
+    // Once only: a cursor that was put back since ("mark as unread") stays there.
+    if (!chat || !thread?.loaded || n <= chat.read_n || n <= thread.seenN) return;
+    thread.seenN = n;
     this.list.markRead(conv, n);
     this.#reads.set(conv, n);
     this.#sendRead(conv, n);

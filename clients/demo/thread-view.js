@@ -102,8 +102,9 @@ function rowsOf(messenger, chat, thread, actions) {
     if (!before || !isSameDay(before.ts, ts)) {
       row(`d${new Date(ts).toDateString()}`, () => el('li', { class: 'rule day' }, el('span', {}, dayName(ts))));
     }
-    const isNew = message && from !== me && message.n > thread.readN && thread.readN > 0 && !rows.has('new')
-      && message.n !== thread.messages[0].n;
+    // The line stands where it is known to belong: what was read before it is here, too.
+    const isNew = message && from !== me && message.n > thread.readN && thread.messages[0].n <= thread.readN
+      && !rows.has('new');
     if (isNew) row('new', () => el('li', { class: 'rule new', dataset: { testid: 'new-line' } }, el('span', {}, 'New')));
     const joins = (/** @type {any} */ other) => other && other.from === from && Math.abs(other.ts - ts) < togetherMs
       && isSameDay(other.ts, ts);

@@ -26,6 +26,7 @@ export class Thread {
   /** Whether there are older ones. */ more = true;
   loaded = false;
   /** How far the user had read when the thread was opened: what came after is new. */ readN = 0;
+  /** Up to which the user has been taken to have seen it since then. */ seenN = 0;
   /** @type {any[] | null} events since the page under way was asked for */ #since = null;
 
   /** @param {string} conv */
@@ -35,7 +36,7 @@ export class Thread {
 
   /** What is here is not to be trusted: it is read afresh. */
   forget() {
-    Object.assign(this, { messages: [], notes: [], more: true, loaded: false });
+    Object.assign(this, { messages: [], notes: [], more: true, loaded: false, seenN: 0 });
     this.#since = null;
   }
 
