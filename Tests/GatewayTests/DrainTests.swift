@@ -32,7 +32,7 @@ struct DrainTests {
         #expect(try await greeting.closeCode() == 4512)
         try await eventually("nobody listens", within: 3) { (try? await ScriptedClient.raw(port: port)) == nil }
         await stopped
-        #expect(ContinuousClock.now - began < .seconds(10))
+        #expect(ContinuousClock.now - began < .seconds(25))
     }
 
     @Test("What was asked before the end is answered before it, and what was published is stored")
