@@ -56,8 +56,8 @@ final class FaultyStore: Sendable {
     ) {
         switch mode {
         case .up: call(done)
-        case .readsHeld: call { result in self.waiting.withLock { $0.append { done(result) } } }
         case .readsFail where writes, .readsHeld where writes: call(done)
+        case .readsHeld: call { result in self.waiting.withLock { $0.append { done(result) } } }
         case .unavailable, .readsFail: done(.failure(StoreError(.notStored, "switched off")))
         case .hanging: Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
         case .answersLost:
