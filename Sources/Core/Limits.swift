@@ -100,6 +100,11 @@ public enum Limits {
     public static let reactionsPerMessageMax = 500
     /// How long the sender may edit a message.
     public static let editHours = 24
+    /// How often: the log keeps the body of every edit until the message is recalled, and a recall visits them all.
+    public static let editsPerMessageMax = 200
+    /// Entries of a log for which those who left a group are remembered, so that they still get the entry of it: as many
+    /// as come in while a sweeper takes over.
+    public static let departureEntries = 200
     /// Users whom one user may block.
     public static let blocksMax = 1000
     /// One page of `history` and of `conversations`.

@@ -27,5 +27,10 @@ extension Database {
 
 extension Row {
     /// The bytes of a BLOB column.
-    func bytes(_ index: Int) throws -> [UInt8] { try withUnsafeData(atIndex: index) { $0.map { [UInt8]($0) } ?? [] } }
+    func bytes(_ index: Int) throws -> [UInt8] { try optionalBytes(index) ?? [] }
+
+    /// The bytes of a BLOB column; nil when it is NULL.
+    func optionalBytes(_ index: Int) throws -> [UInt8]? {
+        try withUnsafeData(atIndex: index) { $0.map { [UInt8]($0) } }
+    }
 }

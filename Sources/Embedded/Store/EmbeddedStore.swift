@@ -5,7 +5,8 @@ import Notifications
 import Presence
 import Timelines
 
-/// The stores of a node that needs no other server: timelines and inboxes in a SQLite file, presence in memory.
+/// The stores of a node that needs no other server: timelines, inboxes and conversations in a SQLite file, presence in
+/// memory.
 ///
 /// The file is in WAL mode with `synchronous=FULL`: what was answered survives the loss of power, if the disk honours
 /// fsync (GUARANTEES, "What they rest on"). All access goes through one writer (`GroupCommit`), so calls are applied in
@@ -58,6 +59,9 @@ public final class EmbeddedStore: Sendable {
                 // GRDB sets NORMAL in WAL mode, which may lose what was answered when the power fails.
                 try db.execute(sql: "PRAGMA synchronous = FULL; PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1")
                 try db.execute(sql: "PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY")
+                // Zeros what is deleted inside a page that is written anyway, so it costs no I/O. ON would write freed
+                // pages too, and still leave copies where SQLite has moved rows: `BodyTable` does not rest on either.
+                try db.execute(sql: "PRAGMA secure_delete = FAST")
             }
             try migrator.migrate(database)
             return database

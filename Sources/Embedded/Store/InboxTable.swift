@@ -20,8 +20,7 @@ struct InboxTable {
         let count = try db.first(
             "SELECT count(*) FROM items INDEXED BY items_unread WHERE user = ? AND read = 0 AND \(Self.living)",
             [user, now])
-        // Conversations are not built yet: nothing else counts.
-        return Unread(messages: 0, notifications: count?[0] ?? 0)
+        return Unread(messages: try MembershipTable(db: db).unread(user), notifications: count?[0] ?? 0)
     }
 
     func counts(_ user: Int64) throws -> InboxCounts {
@@ -32,7 +31,8 @@ struct InboxTable {
             """, [user, now]
         ) { ($0[0] as String, $0[1] as Int) }
         let byCategory = Dictionary(uniqueKeysWithValues: categories)
-        let unread = Unread(messages: 0, notifications: byCategory.values.reduce(0, +))
+        let messages = try MembershipTable(db: db).unread(user)
+        let unread = Unread(messages: messages, notifications: byCategory.values.reduce(0, +))
         return InboxCounts(unread: unread, byCategory: byCategory)
     }
 

@@ -33,12 +33,16 @@ struct TimelineTable {
     }
 
     /// Appends the event after `row`'s head, moves the head, and trims what is too much or too old.
-    func append(id: String, frame: [UInt8], to row: inout UserRow, now: Int64) throws {
+    ///
+    /// - Parameters:
+    ///   - frame: The whole frame, or with `body` what a recall would leave of it.
+    ///   - body: The row of `bodies` with what belongs into the frame for as long as it is there.
+    func append(id: String, frame: [UInt8], body: Int64? = nil, to row: inout UserRow, now: Int64) throws {
         row.seq += 1
         row.last = id
         try db.run(
-            "INSERT INTO events (user, seq, id, at, frame) VALUES (?, ?, ?, ?, ?)",
-            [row.user, row.seq, id, now, Data(frame)])
+            "INSERT INTO events (user, seq, id, at, frame, body) VALUES (?, ?, ?, ?, ?, ?)",
+            [row.user, row.seq, id, now, Data(frame), body])
         try db.run("UPDATE users SET seq = ?, last = ? WHERE user = ?", [row.seq, id, row.user])
         try trim(row, now: now)
     }
@@ -74,8 +78,14 @@ struct TimelineTable {
 
     func entries(_ row: UserRow, after seq: Int64, limit: Int) throws -> [TimelineEntry] {
         try db.all(
-            "SELECT seq, id, frame FROM events WHERE user = ? AND seq > ? ORDER BY seq LIMIT ?",
-            [row.user, seq, max(0, limit)]
-        ) { TimelineEntry(seq: $0[0], id: $0[1], frame: try $0.bytes(2)) }
+            """
+            SELECT e.seq, e.id, e.frame, b.text FROM events e LEFT JOIN bodies b ON b.body = e.body AND b.gone = 0
+            WHERE e.user = ? AND e.seq > ? ORDER BY e.seq LIMIT ?
+            """, [row.user, seq, max(0, limit)]
+        ) {
+            let frame = try $0.bytes(2)
+            let whole = try $0.optionalBytes(3).map { BodyTable.frame(frame, with: $0) }
+            return TimelineEntry(seq: $0[0], id: $0[1], frame: whole ?? frame)
+        }
     }
 }
