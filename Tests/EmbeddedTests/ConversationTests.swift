@@ -39,6 +39,32 @@ struct ConversationTests {
         await store.close()
     }
 
+    @Test("Every edit keeps its own body until the recall, and there is an end to them")
+    func edits() async throws {
+        let temporary = try TemporaryStore()
+        let store = temporary.store
+        let (a, b, conversation) = try Sample.pair()
+        try await store.spread(Sample.send("0"), to: conversation, by: a)
+        for number in 1...Limits.editsPerMessageMax {
+            try await store.append(.edit(n: 1, body: Sample.body("\(number)")), to: conversation, by: a)
+        }
+        let more = try await store.commit(.edit(n: 1, body: Sample.body("x")), to: conversation, by: a)
+        guard case .refused(let error) = more else { throw TestFailure("not refused") }
+        #expect(error.code == .tooLarge)
+        try await store.sweep(store.unfinished())
+        let page = try await store.entries(of: conversation, for: b, after: .start, limit: 3)
+        #expect(
+            page?.entries.map(\.content) == [
+                .message(cid: page?.cid ?? "", body: Sample.body("200")), .edited(n: 1, body: Sample.body("1")),
+                .edited(n: 1, body: Sample.body("2")),
+            ])
+        let frames = try await store.frames(of: b)
+        #expect(frames.count == 201 && (0...200).allSatisfy { frames[$0].contains("\"text\":\"\($0)\"") })
+        try await store.spread(.recall(n: 1), to: conversation, by: a)
+        #expect(try await store.frames(of: b).allSatisfy { !$0.contains("body") })
+        await store.close()
+    }
+
     @Test("Cids past the horizon leave the file, a few with each message")
     func dedupTrimmed() async throws {
         let temporary = try TemporaryStore()
@@ -195,4 +221,12 @@ struct ConversationTests {
 extension AppendedEntry? {
     /// The frame; empty when there is none.
     fileprivate var text: String { String(decoding: self?.frame ?? [], as: UTF8.self) }
+}
+
+extension EntryPage {
+    /// Of the first entry.
+    fileprivate var cid: String? {
+        guard case .message(let cid, _) = entries.first?.content else { return nil }
+        return cid
+    }
 }

@@ -37,7 +37,11 @@ extension ConversationWriter {
         if try conversations.isBlocked(at.row) { return .refused(.blocked) }
         guard now - message.at <= limits.editMilliseconds else {
             let hours = limits.editMilliseconds / 3_600_000
-            return .refused(ApusError(.forbidden, "n: a message may be edited for \(hours) hours"))
+            return .refused(ApusError(.forbidden, "n: a message may be edited for \(hours) hours; send another one"))
+        }
+        guard message.edits < Limits.editsPerMessageMax else {
+            return .refused(
+                ApusError(.tooLarge, "n: a message may be edited \(Limits.editsPerMessageMax) times; send another one"))
         }
         guard let kept = try bodies.keep(body, of: n, at.row.key) else { return .refused(.noMessage) }
         let commit = try append(.edited(n: n, body: body), &at, body: kept)

@@ -91,7 +91,7 @@ struct ConversationWriter {
     /// Appends an entry after the head, and marks the conversation when members are to be advanced.
     ///
     /// - Parameters:
-    ///   - body: Of an edit: its row in `bodies`.
+    ///   - body: The row of `bodies` that an edit put there.
     ///   - gone: Those whom this entry takes out.
     func append(
         _ content: LogEntry.Content, _ at: inout Standing, body: Int64? = nil, gone: [UserID] = []
