@@ -8,8 +8,12 @@ struct RedisCall: Sendable {
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     let deadline: UInt64
-    /// It was sent again once after the server had forgotten its scripts.
-    var resent = false
+    /// A script that the server has forgotten is sent again so often at most, within its deadline: somebody may make the
+    /// server forget it again meanwhile.
+    static let resendsMax = 20
+
+    /// How often it was sent again after the server had forgotten its scripts.
+    var resends = 0
     /// `bytes` begin with `ASKING`, which has an answer of its own.
     var isAsking = false
     /// An error of the server is handed over as it is, for a Cluster's servers say by it where a key is.

@@ -161,7 +161,7 @@ extension RedisConnectionState {
         var reception = Reception()
         if case .error(let message) = reply {
             switch RedisErrors.kind(message) {
-            case "NOSCRIPT" where isReady && !call.resent:
+            case "NOSCRIPT" where isReady && call.resends < RedisCall.resendsMax:
                 phase = .reloading
                 resend.append(call)
                 return resumeOrClose(reception)
@@ -190,7 +190,7 @@ extension RedisConnectionState {
             let loads = steps.filter { if case .load = $0.kind { true } else { false } }
             reception.write = write(loads, deadline: resend.first?.deadline ?? 0)
             for var call in resend {
-                call.resent = true
+                call.resends += 1
                 reception.write.append(expect(call))
             }
             for call in held { reception.write.append(expect(call)) }
