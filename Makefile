@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js lint format bench-idle clean
+.PHONY: help run build test test-swift test-js lint format bench-idle bench-dm clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -41,6 +41,12 @@ bench-idle: ## Memory per idle session, over 10,000 sessions
 	@scripts/setup run
 	@swift build -c release
 	@.build/release/apus-loadtest idle --sessions 10000
+
+bench-dm: ## Direct messages: latency, rate and bytes, embedded and on Redis and NATS
+	@scripts/setup test
+	@swift build -c release
+	@.build/release/apus-loadtest dm
+	@.build/release/apus-loadtest dm --fleet
 
 clean: ## Remove what was built
 	rm -rf .build

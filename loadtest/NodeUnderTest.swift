@@ -15,9 +15,12 @@ final class NodeUnderTest: @unchecked Sendable {
     private var backendPort = 0
     private let folder: URL
     private let executable: String
+    private let settings: [String: String]
     private var process: ChildProcess?
 
-    init(executable: String?) throws {
+    /// - Parameter settings: Further environment, such as where Redis and NATS are.
+    init(executable: String?, settings: [String: String] = [:]) throws {
+        self.settings = settings
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "apus-loadtest-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -36,7 +39,7 @@ final class NodeUnderTest: @unchecked Sendable {
             "APUS_LISTEN": "127.0.0.1:0", "APUS_BACKEND_LISTEN": "127.0.0.1:0",
             "APUS_DATA": folder.appendingPathComponent("data").path, "APUS_AUTH_HS256_SECRET": Self.secret,
             "APUS_API_KEYS": Self.key, "APUS_SESSIONS_PER_ADDRESS": "0", "APUS_LOG_LEVEL": "warning",
-        ]) { _, new in new }
+        ]) { _, new in new }.merging(settings) { _, new in new }
         let announced = try FileHandle(forWritingTo: announcement)
         defer { try? announced.close() }
         let process = try ChildProcess.start(
