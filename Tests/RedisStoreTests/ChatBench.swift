@@ -151,7 +151,7 @@ struct ChatBench: Sendable {
     func redis(_ words: String...) async throws -> RedisReply {
         var arguments = RedisArguments()
         for word in words { arguments.add(word) }
-        return try await answer { store.pool.send(arguments, key: 0, $0) }
+        return try await answer { store.pool.send(RedisCommand(arguments, key: "apus:{test}"), $0) }
     }
 
     /// The keys that begin with `prefix`, by what follows it.

@@ -88,7 +88,7 @@ struct GroupScriptTests {
         let ticket = FanOutTicket(conversation: conversation, mark: "1")
         let call = ScriptCall.commit(
             change, to: conversation, by: author, id: .new(atMilliseconds: now), now: now, limits, ticket: ticket)
-        return try await answer { store.run(call, key: 0, $0) }
+        return try await answer { store.run(call, $0) }
     }
 
     @Test("In a large group only those who come, go or do it are written to")
@@ -117,7 +117,7 @@ struct GroupScriptTests {
         for _ in 0..<200 { _ = try await commit(.send(cid: ChatBench.cid(), body: ChatBench.body("x"))) }
         let newest = try await commit(.add([users[5]]))
         let call = ScriptCall.entries(of: conversation, for: nil, after: nil, limit: 0, limits)
-        let page = try await answer { bench.store.run(call, key: 0, $0) }
+        let page = try await answer { bench.store.run(call, $0) }
         #expect(newest.isLarge && page?.members == [users[5]])
     }
 

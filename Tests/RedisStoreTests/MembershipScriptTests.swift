@@ -261,7 +261,7 @@ struct MembershipScriptTests {
         let opening = try await answer { store.open(lower, at: nil, limit: 0, $0) }
         #expect(opening.unread.messages == 2)
         let expiry = try await answer {
-            store.run(.expire(lower, now: now + 10, .forTests), key: RedisKeys.hash(lower), $0)
+            store.run(.expire(lower, now: now + 10, .forTests), $0)
         }
         #expect(
             text(try #require(expiry.outcome.entries.first).frame).hasSuffix("{\"messages\":2,\"notifications\":1}}"))
