@@ -1,7 +1,7 @@
 /// The Lua scripts: one file each in `Scripts/`, loaded at every connect and run by digest.
 ///
-/// They are loaded in this order, the busiest last: when a server has forgotten its scripts, what was not run is sent again
-/// right behind the last one, and should not find it forgotten once more.
+/// They are loaded in this order, the busiest last: when a server has forgotten its scripts, what was not run is sent
+/// again right behind the last one, and should not find it forgotten once more.
 enum RedisScript: String, CaseIterable, Sendable {
     case drift, expire
     case messageDrift = "message_drift"

@@ -8,9 +8,9 @@ import Timelines
 
 /// Timelines, inboxes, conversations and the session directory on Redis 6.2 or newer, one server or a Cluster.
 ///
-/// Every operation is one script in one slot, of a user or a conversation (docs/redis-keys.md), so any node may call any
-/// of them at any time. Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`,
-/// and nothing is queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
+/// Every operation is one script in one slot, of a user or a conversation (docs/redis-keys.md), so any node may call
+/// any of them at any time. Connections are kept up by themselves; while Redis is away, operations fail at once with
+/// `.notStored`, and nothing is queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
 public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     let pool: any RedisPool
     let configuration: RedisConfiguration
