@@ -100,6 +100,32 @@ struct ClusterFaultTests {
         }
     }
 
+    @Test("Closing waits for what is in flight; before connecting and after closing everything is refused")
+    func closing() async throws {
+        try await ClusterFixture.with { fixture in
+            let store = try RedisStore(
+                configuration: fixture.store.configuration, eventLoopGroup: fixture.group, limits: .forTests,
+                logger: quiet)
+            let users = (0..<3).map { fixture.user(on: $0) }
+            let early = await #expect(throws: StoreError.self) { try await answer { store.heads(users, $0) } }
+            #expect(early?.outcome == .notStored && early?.message.contains("not connected yet") == true)
+            try await store.connect()
+            let answered = Shared(0)
+            for index in 0..<60 {
+                store.append(
+                    RedisFixture.notification(), to: users[index % 3], nowMilliseconds: RedisFixture.now
+                ) { result in
+                    if case .success = result { answered.lock { $0 += 1 } }
+                }
+            }
+            await store.close()
+            #expect(answered.lock { $0 } == 60 && !store.isConnected)
+            let late = await #expect(throws: StoreError.self) { try await answer { store.heads(users, $0) } }
+            #expect(late?.outcome == .notStored)
+            await store.close()
+        }
+    }
+
     @Test("A fail-over by hand: the commands meet MOVED and are done, none is lost, and the order stays")
     func failOverByHand() async throws {
         try await ClusterFixture.with(.init(replicas: 1)) { fixture in
