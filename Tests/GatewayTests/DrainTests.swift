@@ -102,6 +102,7 @@ struct DrainTests {
         node.fault.mode = .hanging
         let began = ContinuousClock.now
         await node.stop()
-        #expect(ContinuousClock.now - began < .seconds(29))
+        // 30 s (G10), and some for a machine that is busy with other tests.
+        #expect(ContinuousClock.now - began < .seconds(45))
     }
 }
