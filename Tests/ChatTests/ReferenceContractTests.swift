@@ -15,4 +15,9 @@ struct ReferenceContractTests {
     func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
         try await promise.check(Self.store.underTest)
     }
+
+    @Test("both together", arguments: ChatModelContract.cases)
+    func together(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(Self.store.underTest)
+    }
 }

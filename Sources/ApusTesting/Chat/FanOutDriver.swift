@@ -47,7 +47,9 @@ public struct FanOutDriver: Sendable {
 
     // MARK: Runs
 
-    /// Brings a commit to all its members, one after another, and takes its mark away when all are there.
+    /// Brings a commit that was just appended to all its members, one after another, and takes its mark away when all
+    /// are there. A duplicate is for `catchUp`: its ticket may have taken the place of the mark of a later entry, whose
+    /// node died, and must not be given back before everybody is at the head.
     @discardableResult
     public func bring(_ commit: Commit, nowMilliseconds now: Int64) async throws -> Run {
         var run = Run()
@@ -71,7 +73,8 @@ public struct FanOutDriver: Sendable {
         try await perform(fanOut, action, for: member, in: commit.ticket.conversation, &run, now)
     }
 
-    /// Brings everybody to the head of the log and takes the mark away: what a sweeper does with a mark that it claimed.
+    /// Brings everybody to the head of the log and takes the mark away: what a sweeper does with a mark that it claimed,
+    /// and a node with that of a duplicate.
     @discardableResult
     public func catchUp(_ ticket: FanOutTicket, nowMilliseconds now: Int64) async throws -> Run {
         var run = Run()

@@ -9,7 +9,6 @@ import Timelines
 /// no expiry, no caps).
 public final class ReferenceChatStore: ConversationStore, MembershipStore, TimelineStore, Sendable {
     private struct Mark {
-        var ticket: FanOutTicket
         var atMilliseconds: Int64
         var claimedUntil: Int64 = .min
     }
@@ -17,7 +16,9 @@ public final class ReferenceChatStore: ConversationStore, MembershipStore, Timel
     private struct State {
         var conversations: [ConversationID: ReferenceConversation] = [:]
         var members: [UserID: ReferenceMember] = [:]
-        var marks: [ConversationID: Mark] = [:]
+        /// One for every commit that is not finished. Were a later commit's mark to take the place of an earlier one, who
+        /// finishes the later one would hide that somebody was removed by the earlier one and never told.
+        var marks: [FanOutTicket: Mark] = [:]
         var lastMark = 0
     }
 
@@ -60,7 +61,7 @@ public final class ReferenceChatStore: ConversationStore, MembershipStore, Timel
             switch outcome {
             case .appended, .duplicate:
                 state.lastMark += 1
-                state.marks[conversation] = Mark(ticket: ticket, atMilliseconds: nowMilliseconds)
+                state.marks[ticket] = Mark(atMilliseconds: nowMilliseconds)
             case .noted, .cursor: break
             case .refused: return outcome
             }
@@ -96,21 +97,18 @@ public final class ReferenceChatStore: ConversationStore, MembershipStore, Timel
         limit: Int, beforeMilliseconds: Int64, nowMilliseconds: Int64, _ done: @escaping Completion<[FanOutTicket]>
     ) {
         answering(done) { state in
-            let due = state.marks.values
-                .filter { $0.atMilliseconds < beforeMilliseconds && $0.claimedUntil <= nowMilliseconds }
-                .sorted { $0.atMilliseconds < $1.atMilliseconds }
+            let due = state.marks
+                .filter { $0.value.atMilliseconds < beforeMilliseconds && $0.value.claimedUntil <= nowMilliseconds }
+                .sorted { $0.value.atMilliseconds < $1.value.atMilliseconds }
                 .prefix(limit)
-            for mark in due {
-                state.marks[mark.ticket.conversation]?.claimedUntil = nowMilliseconds + Self.claimMilliseconds
-            }
-            return due.map(\.ticket)
+                .map(\.key)
+            for ticket in due { state.marks[ticket]?.claimedUntil = nowMilliseconds + Self.claimMilliseconds }
+            return due
         }
     }
 
     public func finish(_ ticket: FanOutTicket, _ done: @escaping Completion<Void>) {
-        answering(done) { state in
-            if state.marks[ticket.conversation]?.ticket == ticket { state.marks[ticket.conversation] = nil }
-        }
+        answering(done) { $0.marks[ticket] = nil }
     }
 
     // MARK: Members

@@ -159,16 +159,33 @@ extension ConversationStoreContract {
             for ticket in rest + [third.ticket] { try await stores.finish(ticket) }
             #expect(try await stores.claimAll([conversation], before: hour + 600_000, at: hour + 600_000).isEmpty)
         },
-        claimCase("A duplicate is finished by its own ticket") { stores, hour in
+        claimCase("Whoever finishes an entry does not take away the mark of a later one, whichever was marked first") {
+            stores, hour in
+            for _ in 0..<25 {
+                let (a, b, conversation) = ChatSample.pair()
+                let commits = try await withThrowingTaskGroup(of: Commit.self) { group in
+                    for user in [a, b, a, b] {
+                        group.addTask { try await stores.send("x", to: conversation, by: user, at: hour) }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }.sorted { $0.entry.position.number < $1.entry.position.number }
+                // The node of the last one is dead: nobody knows of that entry but by its mark.
+                for commit in commits.dropLast() { try await stores.finish(commit.ticket) }
+                let claimed = try await stores.claimAll([conversation], before: hour + 1, at: hour + 3000)
+                #expect(!claimed.isEmpty, "the last entry is not finished")
+                for ticket in claimed + commits.suffix(1).map(\.ticket) { try await stores.finish(ticket) }
+            }
+        },
+        claimCase("A duplicate is finished as a commit is") { stores, hour in
             let (a, _, conversation) = ChatSample.pair()
             let users = ChatSample.users(2)
             let send = ConversationChange.send(cid: ChatSample.cid(), body: ChatSample.body())
             let group = ConversationID.group(madeBy: users[0], cid: ChatSample.cid())
             let create = ConversationChange.create(title: nil, members: [users[1]])
             for (change, target, author) in [(send, conversation, a), (create, group, users[0])] {
-                try await stores.append(change, to: target, by: author, at: hour)
+                let first = try await stores.append(change, to: target, by: author, at: hour)
                 let again = try await duplicate(stores, change, target, author, at: hour + 10)
-                try await stores.finish(again.ticket)
+                for commit in [first, again] { try await stores.finish(commit.ticket) }
             }
             #expect(
                 try await stores.claimAll([conversation, group], before: hour + 9000, at: hour + 9000).isEmpty)

@@ -127,6 +127,8 @@ extension MembershipStoreContract {
                 let advance = try await stores.advanced(user, in: log.conversation, by: step)
                 #expect(advance.entries.count == 1 && advance.state.readN == n)
                 #expect(advance.state.conversationUnread == unread && advance.state.unread.messages == unread)
+                let again = try await stores.advanced(user, in: log.conversation, by: step)
+                #expect(again.entries.isEmpty && again.state == advance.state)
             }
             log.message("next", by: user)
             log.message("next", by: log.entries[0].author)
