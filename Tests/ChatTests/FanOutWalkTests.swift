@@ -179,9 +179,13 @@ private struct TwoSides {
             problems.append("the member is at \(String(describing: cursor)), not at \(head)")
         }
         // What the timeline has since it was last begun anew is a part of the log, up to its end.
-        for position in timeline where left == nil && log[Int(position.number) - 1].position != position {
+        for position in timeline where left == nil && !isPart(position) {
             problems.append("\(position) is no part of the log")
         }
+    }
+
+    private func isPart(_ position: EntryPosition) -> Bool {
+        position.number <= log.count && log[Int(position.number) - 1].position == position
     }
 
     private mutating func run(_ begun: FanOut, _ first: FanOut.Action, changing: Bool) throws {
