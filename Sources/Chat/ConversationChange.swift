@@ -82,8 +82,8 @@ public struct Commit: Hashable, Sendable {
     }
 }
 
-/// Names one mark in the set of conversations whose members are not all advanced. A later commit's mark replaces it, and
-/// only who holds the present one may take it away.
+/// Names the mark of one commit in the set of what is not finished. Finishing one takes no other commit's mark away: who
+/// was removed by an earlier entry is not among the members of a later one.
 public struct FanOutTicket: Hashable, Sendable {
     public var conversation: ConversationID
     /// The adapter's own.

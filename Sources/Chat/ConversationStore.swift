@@ -144,11 +144,11 @@ public protocol ConversationStore: Sendable {
     func summaries(
         of conversations: [ConversationID], for member: UserID, _ done: @escaping Completion<[ConversationSummary?]>)
 
-    /// Hands out conversations that were marked before `beforeMilliseconds` and are not finished. Each is claimed for a
-    /// minute: another sweeper does not get it meanwhile.
+    /// Hands out what was marked before `beforeMilliseconds` and is not finished; a conversation may be among them more
+    /// than once. Each is claimed for a minute: another sweeper does not get it meanwhile.
     func claimUnfinished(
         limit: Int, beforeMilliseconds: Int64, nowMilliseconds: Int64, _ done: @escaping Completion<[FanOutTicket]>)
 
-    /// All members are advanced: takes the mark away, unless a later commit has replaced it.
+    /// All members of this commit are advanced: its mark need not be handed out any more. Other commits' marks stay.
     func finish(_ ticket: FanOutTicket, _ done: @escaping Completion<Void>)
 }

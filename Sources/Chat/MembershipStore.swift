@@ -146,7 +146,8 @@ public enum PersonalChange: Hashable, Sendable {
 /// - A member who was removed or left gets that entry, and is then out of the list; nothing counts any more. The cursor
 ///   is kept, so that the same steps again change nothing.
 /// - Activity is a message or becoming a member; the list is ordered by the timeline's `seq` of it.
-/// - A `recalled` entry takes the body out of what the timeline holds of that message.
+/// - A `recalled` entry takes the body out of what the timeline holds of that message, at the latest: a store may do it
+///   as soon as the message is recalled.
 /// - Frames are exactly those of `ChatFrames`.
 /// - Calls for one user from one thread are applied in order, together with those of the other ports of that user.
 public protocol MembershipStore: Sendable {

@@ -13,8 +13,6 @@ enum RedisScript: String, CaseIterable, Sendable {
     case group, block, mute, revise, progress, page, counts, conversations, summary, membership, history, entries
     case markRead = "mark_read"
     case register, remove
-    case fanOutMark = "fanout_mark"
-    case fanOutDone = "fanout_done"
     case read, open, send, advance, append
 
     /// The functions of `lib.lua`, those that scripts of one kind share besides, and the script itself.
@@ -63,9 +61,7 @@ enum RedisScript: String, CaseIterable, Sendable {
         case .entries: PackageResources.entries_lua
         case .history: PackageResources.history_lua
         case .summary: PackageResources.summary_lua
-        case .fanOutMark: PackageResources.fanout_mark_lua
         case .fanOutClaim: PackageResources.fanout_claim_lua
-        case .fanOutDone: PackageResources.fanout_done_lua
         case .advance: PackageResources.advance_lua
         case .conversations: PackageResources.conversations_lua
         case .membership: PackageResources.membership_lua

@@ -8,22 +8,17 @@ extension RedisStore: ConversationStore {
     ) {
         if conversation.excludes(author) { return done(.success(.refused(.noConversation))) }
         if change.isForGroups, !conversation.isGroup { return done(.success(.refused(.groupOnly))) }
-        let ticket = FanOutTicket(conversation: conversation, mark: FanOutMark.new(now: nowMilliseconds))
+        let ticket = FanOutTicket(conversation: conversation, mark: RandomToken.make(length: 10))
         let call = ScriptCall.commit(
             change, to: conversation, by: author, id: id, now: nowMilliseconds, limits, ticket: ticket)
         guard change.mayAppend else { return run(call, done) }
+        guard let digest = pool.digest(of: call.script) else { return done(.failure(Self.neverConnected)) }
         // The mark before the entry: should only one of the two be done, a note too many does no harm. The whole is then
         // unknown, and the repetition marks it again.
-        let mark = ScriptCall.fanOutMark(ticket)
-        guard let markDigest = pool.digest(of: mark.script), let digest = pool.digest(of: call.script) else {
-            return done(.failure(Self.neverConnected))
-        }
-        pool.send([mark.command(markDigest, lane: call.keys[0]), call.command(digest)]) { [self] result in
+        let mark = FanOutMark.put(ticket, now: nowMilliseconds, lane: call.keys[0])
+        pool.send([mark, call.command(digest)]) { [self] result in
             let outcome = result.flatMap { call.answer($0[1]) }
-            if case .success(let outcome) = outcome, !outcome.isToBeFannedOut {
-                let before = result.flatMap { mark.answer($0[0]) }
-                run(.fanOutDone(ticket, before: (try? before.get()) ?? "")) { _ in }
-            }
+            if case .success(let outcome) = outcome, !outcome.isToBeFannedOut { finish(ticket) { _ in } }
             done(outcome)
         }
     }
@@ -83,7 +78,7 @@ extension RedisStore {
     }
 
     public func finish(_ ticket: FanOutTicket, _ done: @escaping Completion<Void>) {
-        run(.fanOutDone(ticket), done)
+        pool.send(FanOutMark.remove(ticket)) { done($0.map { _ in }) }
     }
 
     /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
@@ -92,8 +87,7 @@ extension RedisStore {
         let first = Int.random(in: 0..<RedisKeys.fanOutShards)
         for step in 0..<RedisKeys.fanOutShards where tickets.count < limit {
             let shard = (first + step) % RedisKeys.fanOutShards
-            let call = ScriptCall.fanOutClaim(
-                shard: shard, now: now, before: before, limit: limit - tickets.count, claim: FanOutMark.claim(now: now))
+            let call = ScriptCall.fanOutClaim(shard: shard, now: now, before: before, limit: limit - tickets.count)
             tickets += try await answer { run(call, $0) }
         }
         return tickets

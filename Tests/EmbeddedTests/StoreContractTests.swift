@@ -24,6 +24,9 @@ final class StoreContractTests: Sendable {
     @Test("MembershipStore", arguments: MembershipStoreContract.cases)
     func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws { try await check(promise) }
 
+    @Test("Both together", arguments: ChatModelContract.cases)
+    func together(_ promise: ContractCase<ChatStoresUnderTest>) async throws { try await check(promise) }
+
     private func check(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
         let store = try Self.shared.get().store
         try await promise.check(

@@ -170,9 +170,12 @@ struct ChatBench: Sendable {
         return records.compactMap { $0.string?.replacing("\u{1F}", with: "|") }
     }
 
-    func mark(of conversation: ConversationID) async throws -> Double? {
+    /// The marks of a conversation's commits that are not finished.
+    func marks(of conversation: ConversationID) async throws -> Set<String> {
         let key = RedisKeys.fanOut(RedisKeys.fanOutShard(of: conversation))
-        return try await redis("ZSCORE", key, conversation.text).string.flatMap(Double.init)
+        let all = try await redis("ZRANGE", key, "0", "-1").list ?? []
+        let tickets = all.compactMap { $0.string.flatMap(FanOutMark.ticket) }
+        return Set(tickets.filter { $0.conversation == conversation }.map(\.mark))
     }
 }
 

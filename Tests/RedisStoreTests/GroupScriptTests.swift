@@ -200,64 +200,57 @@ struct FanOutScriptTests {
         }
     }
 
-    @Test("fanout_mark.lua and fanout_done.lua: only who holds the present mark takes it away")
+    @Test("Each commit has a mark of its own, and finishing one leaves the others")
     func marks() async throws {
         let bench = try ChatBench()
         let (conversation, lower, _) = try ChatBench.direct()
         let first = try await bench.send(to: conversation, by: lower)
-        let mark = try #require(try await bench.mark(of: conversation))
-        #expect(mark > Double(now) && mark < Double(now + 1) && Double(first.ticket.mark) == mark)
         let second = try await bench.send(to: conversation, by: lower)
-        #expect(second.ticket != first.ticket)
-        try await answer { bench.store.finish(first.ticket, $0) }
-        #expect(try await bench.mark(of: conversation) == Double(second.ticket.mark))
+        #expect(try await bench.marks(of: conversation) == [first.ticket.mark, second.ticket.mark])
         try await answer { bench.store.finish(second.ticket, $0) }
-        #expect(try await bench.mark(of: conversation) == nil)
+        #expect(try await bench.marks(of: conversation) == [first.ticket.mark])
+        try await answer { bench.store.finish(first.ticket, $0) }
+        #expect(try await bench.marks(of: conversation).isEmpty)
     }
 
-    @Test("fanout_done.lua puts back the mark that a refused change has replaced, and leaves none where there was none")
+    @Test("A refused change leaves no mark, and takes away no other one")
     func refused() async throws {
         let bench = try ChatBench()
         let (conversation, lower, higher) = try ChatBench.direct()
         let first = try await bench.send(to: conversation, by: lower)
-        // A node has not finished yet, and another one's change comes to nothing.
         _ = try await bench.commit(.edit(n: 1, body: ChatBench.body("y")), to: conversation, by: higher)
-        try await eventually("the mark is back") {
-            try await bench.mark(of: conversation) == Double(first.ticket.mark)
+        try await eventually("only the first mark is left") {
+            try await bench.marks(of: conversation) == [first.ticket.mark]
         }
         try await answer { bench.store.finish(first.ticket, $0) }
-        #expect(try await bench.mark(of: conversation) == nil)
-        _ = try await bench.commit(.edit(n: 1, body: ChatBench.body("y")), to: conversation, by: higher)
-        try await eventually("no mark is left") { try await bench.mark(of: conversation) == nil }
         _ = try await bench.commit(.typing, to: conversation, by: higher)
-        #expect(try await bench.mark(of: conversation) == nil)
+        #expect(try await bench.marks(of: conversation).isEmpty)
     }
 
     @Test("fanout_claim.lua hands out what was marked before a time, for a minute, and again when that is over")
     func claims() async throws {
         try await RedisFixture.with { fixture in
             let bench = try ChatBench(fixture)
-            var conversations: Set<ConversationID> = []
+            var tickets: Set<FanOutTicket> = []
             for _ in 0..<10 {
                 let (conversation, lower, _) = try ChatBench.direct()
-                try await bench.send(to: conversation, by: lower)
-                conversations.insert(conversation)
+                tickets.insert(try await bench.send(to: conversation, by: lower).ticket)
             }
             #expect(try await claim(bench, before: now, at: now + 9).isEmpty)
             let some = try await claim(bench, before: now + 1, at: now + 10, limit: 4)
             let rest = try await claim(bench, before: now + 1, at: now + 10)
-            #expect(some.count == 4 && Set((some + rest).map(\.conversation)) == conversations && rest.count == 6)
+            #expect(some.count == 4 && rest.count == 6 && Set(some + rest) == tickets)
             #expect(try await claim(bench, before: now + 100_000, at: now + 60_009).isEmpty)
-            // One is finished, one was changed meanwhile: that one is the later change's.
+            // One is finished; to another conversation something was added meanwhile.
             try await answer { bench.store.finish(some[0], $0) }
             let changed = some[1].conversation
             guard case .direct(let lower, _) = changed.kind else { return }
             let later = try await bench.send(to: changed, by: lower, at: now + 20)
             try await answer { bench.store.finish(some[1], $0) }
-            #expect(try await bench.mark(of: changed) == Double(later.ticket.mark))
+            #expect(try await bench.marks(of: changed) == [later.ticket.mark])
             let again = try await claim(bench, before: now, at: now + 60_011)
-            #expect(Set(again.map(\.conversation)) == conversations.subtracting([some[0].conversation, changed]))
-            #expect(try await claim(bench, before: now + 21, at: now + 60_012).map(\.conversation) == [changed])
+            #expect(Set(again) == tickets.subtracting(some[0...1]))
+            #expect(try await claim(bench, before: now + 21, at: now + 60_012) == [later.ticket])
         }
     }
 
@@ -270,10 +263,10 @@ struct FanOutScriptTests {
             let users = ChatBench.users(2)
             let (conversation, made) = try await bench.group(users)
             #expect(made.isLarge && made.isFannedOut)
-            #expect(try await bench.mark(of: conversation) == Double(made.ticket.mark))
+            #expect(try await bench.marks(of: conversation) == [made.ticket.mark])
             try await bench.deliver(made)
             #expect(try await !bench.send(to: conversation, by: users[0]).isFannedOut)
-            try await eventually("no mark is left") { try await bench.mark(of: conversation) == nil }
+            try await eventually("no mark is left") { try await bench.marks(of: conversation).isEmpty }
         }
     }
 }

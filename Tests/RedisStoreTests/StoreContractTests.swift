@@ -27,6 +27,11 @@ struct StoreContractTests {
     func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
         try await promise.check(RedisFixture.the().chat)
     }
+
+    @Test("Conversations and their members together", arguments: ChatModelContract.cases)
+    func together(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
 }
 
 /// A single Redis runs a script whatever its keys; a Cluster refuses keys of different slots (CROSSSLOT), and scripts
@@ -55,6 +60,11 @@ struct ClusterContractTests {
 
     @Test("A user's side of conversations", arguments: MembershipStoreContract.cases)
     func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(ClusterFixture.the().chat)
+    }
+
+    @Test("Conversations and their members together", arguments: ChatModelContract.cases)
+    func together(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
         try await promise.check(ClusterFixture.the().chat)
     }
 }

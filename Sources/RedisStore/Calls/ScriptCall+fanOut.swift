@@ -1,56 +1,54 @@
 import Chat
 import Core
 
-/// A mark in the set of conversations whose members are not all advanced: the time, and a random fraction that tells it
-/// from another one of the same millisecond. Claims are the negative of the time at which they are over.
+/// A mark in the set of commits whose members are not all advanced: a sorted set of `conversation␟name` by the time (ms).
+///
+/// Each commit has a mark of its own. One per conversation would not do: whoever finishes a later entry brings it to the
+/// members of now, and one who was removed by an earlier, unfinished one is not among them.
 enum FanOutMark {
     /// How long a sweeper has before another one may take over.
     static let claimMilliseconds: Int64 = 60_000
 
-    static func new(now: Int64) -> String { "\(now).\(fraction())" }
-    static func claim(now: Int64) -> String { "-\(now + claimMilliseconds).\(fraction())" }
-
-    /// Doubles of this size have 12 bits behind the point, so each of these can be told from the others.
-    private static func fraction() -> String {
-        let digits = String(UInt64.random(in: 1..<4096) * 1_000_000_000_000 / 4096)
-        return String(repeating: "0", count: 12 - digits.count) + digits
+    /// Puts a mark; sent before the change that it belongs to, in the same lane.
+    static func put(_ ticket: FanOutTicket, now: Int64, lane: String) -> RedisCommand {
+        var arguments = RedisArguments("ZADD", key(ticket))
+        arguments.add(now)
+        arguments.add(member(ticket))
+        return RedisCommand(arguments, key: key(ticket), lane: lane)
     }
-}
 
-extension ScriptCall where Answer == String {
-    /// `fanout_mark.lua`; answers with the mark before, empty when there was none.
-    static func fanOutMark(_ ticket: FanOutTicket) -> Self {
-        let key = RedisKeys.fanOut(RedisKeys.fanOutShard(of: ticket.conversation))
-        return ScriptCall(
-            .fanOutMark, keys: [key], arguments: RedisArguments(ticket.conversation.text, ticket.mark)
-        ) { fields throws(ReplyFields.Malformed) in try fields.text() }
+    /// Takes a mark away; again: nothing.
+    static func remove(_ ticket: FanOutTicket) -> RedisCommand {
+        RedisCommand(RedisArguments("ZREM", key(ticket), member(ticket)), key: key(ticket))
     }
-}
 
-extension ScriptCall where Answer == Void {
-    /// `fanout_done.lua`. - Parameter before: The mark to put back.
-    static func fanOutDone(_ ticket: FanOutTicket, before: String = "") -> Self {
-        let key = RedisKeys.fanOut(RedisKeys.fanOutShard(of: ticket.conversation))
-        return ScriptCall(
-            .fanOutDone, keys: [key], arguments: RedisArguments(ticket.conversation.text, ticket.mark, before)
-        ) { _ throws(ReplyFields.Malformed) in }
+    private static func key(_ ticket: FanOutTicket) -> String {
+        RedisKeys.fanOut(RedisKeys.fanOutShard(of: ticket.conversation))
+    }
+
+    static func member(_ ticket: FanOutTicket) -> String { "\(ticket.conversation)\u{1F}\(ticket.mark)" }
+
+    static func ticket(_ member: String) -> FanOutTicket? {
+        let parts = member.split(separator: "\u{1F}")
+        guard parts.count == 2, let conversation = ConversationID(parts[0]) else { return nil }
+        return FanOutTicket(conversation: conversation, mark: String(parts[1]))
     }
 }
 
 extension ScriptCall where Answer == [FanOutTicket] {
     /// `fanout_claim.lua`
-    static func fanOutClaim(shard: Int, now: Int64, before: Int64, limit: Int, claim: String) -> Self {
+    static func fanOutClaim(shard: Int, now: Int64, before: Int64, limit: Int) -> Self {
         var arguments = RedisArguments()
         arguments.add(now)
         arguments.add(before)
         arguments.add(limit)
-        arguments.add(claim)
+        arguments.add(now + FanOutMark.claimMilliseconds)
         return ScriptCall(.fanOutClaim, keys: [RedisKeys.fanOut(shard)], arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             var tickets: [FanOutTicket] = []
             while !fields.isAtEnd {
-                guard let conversation = ConversationID(try fields.text()) else { throw ReplyFields.Malformed() }
-                tickets.append(FanOutTicket(conversation: conversation, mark: claim))
+                guard let ticket = FanOutMark.ticket(try fields.text()) else { throw ReplyFields.Malformed() }
+                tickets.append(ticket)
             }
             return tickets
         }
