@@ -16,7 +16,7 @@ struct DirectScenario: AsyncParsableCommand {
             """)
 
     @Option(help: "Pairs of users.")
-    var pairs = 50
+    var pairs = 100
 
     @Option(help: "Messages per second of the open loop, all pairs together.")
     var rate = 200
@@ -67,6 +67,8 @@ struct DirectScenario: AsyncParsableCommand {
             Output.line("Redis per message        \((after - before) / max(1, open.delivered)) bytes in all")
         }
         let wrong = talks.reduce(0) { $0 + $1.result.wrong } + open.missing + closed.missing
+        let held = talks.reduce(0) { $0 + $1.result.held }
+        if held > 0 { Output.line("told to wait             \(held) (50 operations per second and session)") }
         Output.line("lost, doubled, misplaced \(wrong)")
         for talk in talks { talk.close() }
         try? await group.shutdownGracefully()

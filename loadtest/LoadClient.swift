@@ -37,6 +37,11 @@ final class LoadClient: ChannelInboundHandler, @unchecked Sendable {
         loop.execute { if let context = self.context { self.send(context, frame) } }
     }
 
+    /// Runs `body` on the channel's loop after a pause.
+    func after(milliseconds: Int64, _ body: @escaping @Sendable () -> Void) {
+        loop.scheduleTask(in: .milliseconds(milliseconds), body)
+    }
+
     func close() { context?.eventLoop.execute { self.context?.close(promise: nil) } }
 
     func channelActive(context: ChannelHandlerContext) {

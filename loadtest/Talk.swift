@@ -11,14 +11,17 @@ final class Talk: Sendable {
         var sent = 0
         var ok: [Double] = []
         var delivery: [Double] = []
-        /// Doubled, out of order, refused.
+        /// Doubled, out of order, refused for good.
         var wrong = 0
+        /// Told to come again later.
+        var held = 0
     }
 
     private struct State {
         var result = Result()
         /// When each message was meant to be sent, by its number in this talk.
         var meant: [Int: ContinuousClock.Instant] = [:]
+        var undelivered: Set<Int> = []
         var number = 0
         var answered = 0
         var arrived = 0
@@ -72,10 +75,16 @@ final class Talk: Sendable {
             state.number += 1
             state.result.sent += 1
             state.meant[state.number] = meantAt
+            state.undelivered.insert(state.number)
             return state.number
         }
+        send(number)
+    }
+
+    private func send(_ number: Int) {
         sender.send(
-            #"{"id":\#(number),"op":"send","to":"\#(partner)","cid":"m\#(number)","body":{"text":"\#(text)"}}"#)
+            #"{"id":\#(number),"op":"send","to":"\#(partner)","cid":"m\#(number)","body":{"i":\#(number),"text":"\#(text)"}}"#
+        )
     }
 
     func keepInFlight(_ window: Int, until: ContinuousClock.Instant) {
@@ -86,14 +95,20 @@ final class Talk: Sendable {
     // MARK: Receiving
 
     private func answered(_ frame: [UInt8]) {
-        guard let object = try? JSONObject(frame), let number = object["re"]?.integer else { return }
+        guard let object = try? JSONObject(frame), let number = object["re"]?.integer.map({ Int($0) }) else { return }
+        // A session may do 50 operations a second: it waits as it is told and says it again.
+        if let error = object["error"]?.object, let pause = error["retry_ms"]?.integer {
+            state.withLock { $0.result.held += 1 }
+            return sender.after(milliseconds: pause) { [weak self] in self?.send(number) }
+        }
         let goesOn = state.withLock { state in
             state.answered += 1
-            guard object["ok"] != nil, let meant = state.meant[Int(number)] else {
+            guard object["ok"] != nil, let meant = state.meant[number] else {
                 state.result.wrong += 1
                 return false
             }
             state.result.ok.append(Self.milliseconds(since: meant))
+            if !state.undelivered.contains(number) { state.meant[number] = nil }
             return state.until.map { ContinuousClock.now < $0 } ?? false
         }
         if goesOn { send(meantAt: .now) }
@@ -101,18 +116,17 @@ final class Talk: Sendable {
 
     private func arrived(_ frame: [UInt8]) {
         guard frame.starts(with: #"{"ev":"message""#.utf8), let object = try? JSONObject(frame),
-            let n = object["n"]?.integer
+            let n = object["n"]?.integer, let number = object["body"]?.object?["i"]?.integer.map({ Int($0) })
         else { return }
         state.withLock { state in
             state.arrived += 1
-            // Only this sender writes here, so the numbers are those of the messages.
-            guard Int(n) == state.arrived, let meant = state.meant.removeValue(forKey: Int(n)) else {
+            // Numbered without holes, and each message once.
+            guard Int(n) == state.arrived, state.undelivered.remove(number) != nil, let meant = state.meant[number]
+            else {
                 state.result.wrong += 1
                 return
             }
             state.result.delivery.append(Self.milliseconds(since: meant))
-            // The answer may come later; it needs the time as well.
-            if state.answered < Int(n) { state.meant[Int(n)] = meant }
         }
     }
 
