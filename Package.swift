@@ -159,7 +159,7 @@ let package = Package(
             ]),
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "ApusTesting"]),
-        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging]),
+        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("Tidy", []),
     ]

@@ -84,8 +84,9 @@ struct Messenger: Sendable {
             return
         }
         let round = FanOutRound(node: node, ticket: commit.ticket, members: commit.members.count)
+        let now = node.time.wallMilliseconds()
         for member in commit.members {
-            let (machine, action) = FanOut.begin(commit, for: member)
+            let (machine, action) = FanOut.begin(commit, for: member, nowMilliseconds: now)
             let settled = member == author ? settled : nil
             round.run(machine, action, for: member) { settled?($0) }
         }

@@ -109,6 +109,14 @@ struct ConfigurationBuilder {
 
     // MARK: Servers
 
+    /// Where the data is: for commands that work beside nodes. Their log is for people unless something else is set.
+    func stores() throws -> StoreSettings {
+        let (level, format) = try log()
+        return StoreSettings(
+            dataFolder: try values.text(.data) ?? "./data", redis: try servers().0, logLevel: level,
+            logFormat: try values.isGiven(.logFormat) ? format : .text)
+    }
+
     private func servers() throws -> (RedisSettings?, NATSSettings?) {
         let (redis, nats) = (try values.text(.redisURL), try values.text(.natsURL))
         if redis != nil, nats == nil {
