@@ -79,17 +79,17 @@ struct TableReaderTests {
     func rows() async throws {
         let sql = """
             PRAGMA journal_mode = WAL;
-            CREATE TABLE "a ""b" (id INTEGER NOT NULL, content TEXT, PRIMARY KEY (id));
-            INSERT INTO "a ""b" VALUES (3, '泡泡'), (5, NULL), (9, ''), (9007199254740993, 7)
+            CREATE TABLE "a b" (id INTEGER NOT NULL, content TEXT, PRIMARY KEY (id));
+            INSERT INTO "a b" VALUES (3, '泡泡'), (5, NULL), (9, ''), (9007199254740993, 7)
             """
         try await withTable(sql) { path in
             let writer = try DatabaseQueue(path: path)
-            let reader = try TableReader(path: path, table: "a \"b")
+            let reader = try TableReader(path: path, table: "a b")
             #expect(reader.columns == ["id", "content"])
             let first = try await reader.rows(of: ["content", "id"], after: 0, limit: 2)
             #expect(first.map(\.number) == [3, 5])
             #expect(first.map(\.values) == [[Array("泡泡".utf8), Array("3".utf8)], [nil, Array("5".utf8)]])
-            try await writer.write { try $0.execute(sql: "INSERT INTO \"a \"\"b\" VALUES (10, 'new')") }
+            try await writer.write { try $0.execute(sql: "INSERT INTO \"a b\" VALUES (10, 'new')") }
             let rest = try await reader.rows(of: ["content"], after: 5, limit: 10)
             #expect(rest.map(\.values) == [[[]], [Array("new".utf8)], [Array("7".utf8)]])
             #expect(try await reader.rows(of: ["id"], after: 9_007_199_254_740_993, limit: 2).isEmpty)

@@ -116,6 +116,9 @@ struct ConversationImport: Sendable {
             messages = n
             return n
         case .duplicate(let commit):
+            // Another import is under way, and was faster.
+            messages = max(messages, commit.entry.messages)
+            if commit.entry.position.number > tally.head.number { tally.head = commit.entry.position }
             tally.ticket = commit.ticket
             return commit.entry.messages
         case .refused(let error):

@@ -195,6 +195,45 @@ struct FleetImportTests {
         }
     }
 
+    @Test("somebody who writes in the middle of an import stops that conversation, not the others")
+    func interrupted() async throws {
+        let long = (1...6000).map {
+            WhisperTable.Row(
+                id: $0, sender: 11, receiver: 12, content: "w\($0)", isRead: true, at: 1_700_000_000 + $0)
+        }
+        let short = WhisperTable.Row(
+            id: 9000, sender: 13, receiver: 12, content: "short", isRead: true, at: 1_700_009_000)
+        try await Fleet.with(nodes: 1) { fleet in
+            try await ImportSite.with(environment: settings(fleet)) { site in
+                try site.write(WhisperTable(long + [short]).csv())
+                let ann = try await fleet.device("11", on: fleet.nodes[0])
+                let process = try site.start()
+                defer { process.stop() }
+                try await eventually("it is in the middle") {
+                    Int(try await fleet.redis.command("LLEN", "apus:{c:d:11:12}:l")) ?? 0 > 20
+                }
+                process.signal(SIGSTOP)
+                let sent = try await ann.request(#""op":"send","to":"12","cid":"c1","body":{"text":"live"}"#)
+                process.signal(SIGCONT)
+                #expect(await process.waitForExit() == 0)
+                let n = try #require(sent["ok"]?.object?["n"]?.integer)
+                try #require(n < 6000, "the import was faster")
+                #expect(process.output.contains("people write in it meanwhile"), "\(process.output)")
+                let rest = try await site.run("--append")
+                #expect(rest.figure("already there") + rest.figure("imported") == 6001, "\(rest.output)")
+                let history = try await ann.request(#""op":"history","conv":"d:11:12","after":5900,"limit":200"#)
+                let texts = history["ok"]?.object?["messages"]?.array?.map {
+                    $0.object?["body"]?.object?["text"]?.string
+                }
+                #expect(texts == (5900...6000).map { "w\($0)" }, "every whisper once, one live message before them")
+                let list = try await ann.request(#""op":"conversations""#)
+                let talk = list["ok"]?.object?["conversations"]?.array?.first?.object
+                #expect(talk?["unread"]?.integer == 0)
+                #expect(talk?["others"]?.array?.first?.object?["read_n"]?.integer == 6001)
+            }
+        }
+    }
+
     @Test("it waits for a Redis that is killed and started again")
     func outage() async throws {
         let table = WhisperTable(seed: 8, users: 10, pairs: 20, whispers: 4000)

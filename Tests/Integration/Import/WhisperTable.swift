@@ -48,8 +48,8 @@ struct WhisperTable {
         for id in 1...whispers {
             // A few talk much.
             let pair = list[min(Int.random(in: 0..<pairs, using: &random), Int.random(in: 0..<pairs, using: &random))]
-            // Two of one conversation may have the same second.
-            at += pair == before ? Int.random(in: 0...1, using: &random) : Int.random(in: 1...90, using: &random)
+            // Weeks in all: no deduplication of a day helps. Two of one conversation may have the same second.
+            at += pair == before ? Int.random(in: 0...1, using: &random) : Int.random(in: 1...9000, using: &random)
             before = pair
             let isUp = Bool.random(using: &random)
             let text = Self.contents[Int.random(in: 0..<Self.contents.count, using: &random)]
