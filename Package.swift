@@ -123,16 +123,22 @@ let package = Package(
             dependencies: ["Core", "Wire", "Gateway", .nioCore, .nioPosix, .arguments],
             swiftSettings: strict),
         .executableTarget(
-            name: "apus-loadtest", dependencies: ["Wire", .crypto, .arguments, .nioCore, .nioPosix], path: "loadtest",
+            name: "apus-loadtest", dependencies: ["Wire", "Spawn", .crypto, .arguments, .nioCore, .nioPosix],
+            path: "loadtest",
             swiftSettings: strict),
+
+        // Processes that tests and the load generator start.
+        .target(name: "CSpawn"),
+        target("Spawn", ["CSpawn"]),
 
         // Tests.
         target(
             "ApusTesting",
             [
-                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway",
+                "Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway", "Spawn",
                 .nioCore, .nioPosix, .nioSSL, .jwt, .crypto, .cryptoExtras,
             ]),
+        tests("SpawnTests", ["Spawn", "ApusTesting"]),
         tests("CoreTests", ["Core", "ApusTesting"]),
         tests("WireTests", ["Core", "Wire", "ApusTesting", .nioCore]),
         tests("TimelinesTests", ["Core", "Timelines", "ApusTesting"]),
@@ -157,8 +163,8 @@ let package = Package(
                 .logging,
                 .metrics,
             ]),
-        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "ApusTesting"]),
-        tests("ApusTests", ["Core", "apus", "ApusTesting"]),
+        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting"]),
+        tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("Tidy", []),

@@ -6,15 +6,18 @@ import Wire
 
 /// One session of the load generator: says hello, answers pings, counts events.
 final class LoadClient: ChannelInboundHandler, @unchecked Sendable {
-    // SAFETY: everything but `count` is touched on the channel's loop only.
+    // SAFETY: everything but `count` is touched on the channel's loop only; `onFrame` is set before frames are awaited.
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     let user: String
     private let token: String
     private let welcomed: EventLoopPromise<Void>
+    private var loop: any EventLoop { welcomed.futureResult.eventLoop }
     private let count = Atomic<Int>(0)
     private var context: ChannelHandlerContext?
+    /// Gets every text frame behind `welcome`, on the channel's loop. Set before anything is sent.
+    var onFrame: (@Sendable ([UInt8]) -> Void)?
     private var isUpgraded = false
     private var decoder = FrameDecoder()
     private static let options = FrameDecoder.Options(fromClient: false)
@@ -27,6 +30,12 @@ final class LoadClient: ChannelInboundHandler, @unchecked Sendable {
 
     /// Durable events received.
     var events: Int { count.load(ordering: .relaxed) }
+
+    /// Sends a text frame; what is sent in one turn of the loop leaves together.
+    func send(_ text: String) {
+        let frame = FrameEncoder.client(.text, Array(text.utf8))
+        loop.execute { if let context = self.context { self.send(context, frame) } }
+    }
 
     func close() { context?.eventLoop.execute { self.context?.close(promise: nil) } }
 
@@ -63,6 +72,7 @@ final class LoadClient: ChannelInboundHandler, @unchecked Sendable {
 
     private func take(_ frame: [UInt8]) {
         if frame.starts(with: #"{"ev":"welcome""#.utf8) { return welcomed.succeed() }
+        onFrame?(frame)
         if frame.starts(with: #"{"ev":"notification""#.utf8) { count.add(1, ordering: .relaxed) }
     }
 
@@ -86,12 +96,20 @@ enum LoadClients {
     static func open(
         _ count: Int, prefix: String, at node: NodeUnderTest, on group: MultiThreadedEventLoopGroup
     ) async throws -> [LoadClient] {
+        try await open((0..<count).map { "\(prefix)-\($0)" }, at: node, on: group)
+    }
+
+    /// Opens a session of each of these users.
+    static func open(
+        _ users: [String], at node: NodeUnderTest, on group: MultiThreadedEventLoopGroup
+    ) async throws -> [LoadClient] {
+        let count = users.count
         var clients: [LoadClient] = []
         clients.reserveCapacity(count)
         for start in stride(from: 0, to: count, by: openingMax) {
             var welcomes: [EventLoopFuture<Void>] = []
             for index in start..<min(start + openingMax, count) {
-                let user = "\(prefix)-\(index)"
+                let user = users[index]
                 let promise = group.any().makePromise(of: Void.self)
                 let client = LoadClient(user: user, token: node.token(user), welcomed: promise)
                 ClientBootstrap(group: group)

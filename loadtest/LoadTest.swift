@@ -4,5 +4,6 @@ import ArgumentParser
 @main
 struct LoadTest: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "apus-loadtest", abstract: "Measures an Apus node.", subcommands: [IdleScenario.self])
+        commandName: "apus-loadtest", abstract: "Measures an Apus node.",
+        subcommands: [IdleScenario.self, DirectScenario.self])
 }

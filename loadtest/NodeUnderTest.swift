@@ -1,6 +1,7 @@
 import ArgumentParser
 import Crypto
 import Foundation
+import Spawn
 
 /// A node in a process of its own, on free ports and in a temporary folder.
 final class NodeUnderTest: @unchecked Sendable {
@@ -13,9 +14,13 @@ final class NodeUnderTest: @unchecked Sendable {
     private(set) var port = 0
     private var backendPort = 0
     private let folder: URL
-    private let process = Process()
+    private let executable: String
+    private let settings: [String: String]
+    private var process: ChildProcess?
 
-    init(executable: String?) throws {
+    /// - Parameter settings: Further environment, such as where Redis and NATS are.
+    init(executable: String?, settings: [String: String] = [:]) throws {
+        self.settings = settings
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "apus-loadtest-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -25,19 +30,21 @@ final class NodeUnderTest: @unchecked Sendable {
             throw ValidationError(
                 "\(path) is no executable: build it with `swift build -c release`, or name it with --node")
         }
-        process.executableURL = URL(fileURLWithPath: path)
-        process.arguments = ["serve"]
-        process.environment = ProcessInfo.processInfo.environment.merging([
-            "APUS_LISTEN": "127.0.0.1:0", "APUS_BACKEND_LISTEN": "127.0.0.1:0",
-            "APUS_DATA": folder.appendingPathComponent("data").path, "APUS_AUTH_HS256_SECRET": Self.secret,
-            "APUS_API_KEYS": Self.key, "APUS_SESSIONS_PER_ADDRESS": "0", "APUS_LOG_LEVEL": "warning",
-        ]) { _, new in new }
+        self.executable = path
         FileManager.default.createFile(atPath: announcement.path, contents: nil)
-        process.standardOutput = try FileHandle(forWritingTo: announcement)
     }
 
     func start() async throws {
-        try process.run()
+        let environment = ProcessInfo.processInfo.environment.merging([
+            "APUS_LISTEN": "127.0.0.1:0", "APUS_BACKEND_LISTEN": "127.0.0.1:0",
+            "APUS_DATA": folder.appendingPathComponent("data").path, "APUS_AUTH_HS256_SECRET": Self.secret,
+            "APUS_API_KEYS": Self.key, "APUS_SESSIONS_PER_ADDRESS": "0", "APUS_LOG_LEVEL": "warning",
+        ]) { _, new in new }.merging(settings) { _, new in new }
+        let announced = try FileHandle(forWritingTo: announcement)
+        defer { try? announced.close() }
+        let process = try ChildProcess.start(
+            executable, ["serve"], environment: environment, output: announced.fileDescriptor, error: STDERR_FILENO)
+        self.process = process
         let deadline = ContinuousClock.now + .seconds(30)
         while try !readPorts() {
             guard process.isRunning, ContinuousClock.now < deadline else {
@@ -60,8 +67,8 @@ final class NodeUnderTest: @unchecked Sendable {
     }
 
     func stop() {
-        process.terminate()
-        process.waitUntilExit()
+        process?.signal(SIGTERM)
+        process?.waitUntilExit()
         try? FileManager.default.removeItem(at: folder)
     }
 
@@ -69,7 +76,7 @@ final class NodeUnderTest: @unchecked Sendable {
 
     /// Resident memory, as the kernel counts it.
     func residentBytes() throws -> Int {
-        let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/statm", encoding: .utf8)
+        let text = try String(contentsOfFile: "/proc/\(process?.identifier ?? 0)/statm", encoding: .utf8)
         guard let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else {
             throw ValidationError("resident memory can only be read on Linux")
         }
@@ -78,7 +85,7 @@ final class NodeUnderTest: @unchecked Sendable {
 
     /// CPU time used so far, user and system.
     func cpuSeconds() throws -> Double {
-        let text = try String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+        let text = try String(contentsOfFile: "/proc/\(process?.identifier ?? 0)/stat", encoding: .utf8)
         let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return 0 }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
@@ -106,18 +113,13 @@ final class NodeUnderTest: @unchecked Sendable {
 
     /// Through curl: one request at a time, and no HTTP client to build into a load generator.
     private func request(_ method: String, _ path: String, _ body: String) async throws -> Int {
-        let curl = Process()
-        let pipe = Pipe()
-        curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        curl.arguments = [
-            "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H",
-            "Authorization: Bearer \(Self.key)",
-            "-d", body, "http://127.0.0.1:\(backendPort)\(path)",
-        ]
-        curl.standardOutput = pipe
-        try curl.run()
-        curl.waitUntilExit()
-        return Int(String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)) ?? 0
+        let curl = try await ChildProcess.outcome(
+            of: "/usr/bin/env",
+            [
+                "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H",
+                "Authorization: Bearer \(Self.key)", "-d", body, "http://127.0.0.1:\(backendPort)\(path)",
+            ])
+        return Int(curl.output) ?? 0
     }
 
     private static func base64(_ data: Data) -> String {

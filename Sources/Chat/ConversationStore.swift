@@ -105,6 +105,7 @@ public struct ConversationSummary: Hashable, Sendable {
 /// Contract, which `ConversationStoreContract` in ApusTesting checks of every adapter:
 /// - Every call is one atomic step in one conversation's data (`summaries`: in each). A change is validated before the
 ///   first write, so it happens whole or not at all.
+/// - Edits keep their own bodies; the entry of a message shows the body that it has now.
 /// - Entries are numbered 1, 2, 3 … and messages `n` 1, 2, 3 …, both without holes. An entry never changes, except that
 ///   a recall takes the body out of the message and of all its edits, and an edit puts another one into the message.
 /// - A direct conversation exists for both users from its first message on. A group exists from `create`.
@@ -117,6 +118,8 @@ public struct ConversationSummary: Hashable, Sendable {
 ///   `react`. Nothing is stored, and no number is used up.
 /// - `edit` and `recall` are for the sender's own messages; what was recalled cannot be edited or reacted to (`not_found`).
 ///   Recalling again, setting a reaction that is set, or a cursor that stands there already: `noted` or `cursor`.
+/// - An `n` of `read` or `delivered` beyond the newest message counts as the newest. A `read` is an entry where all
+///   members are told of it: up to `Limits.receiptMembersMax` of them, and not in groups above `groupFanOut`.
 /// - In groups every member may write, `add` and `update`; only the owner may `remove`.
 /// - Calls for one conversation from one thread are applied in order. Answers follow `Completion`.
 public protocol ConversationStore: Sendable {

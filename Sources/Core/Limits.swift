@@ -173,6 +173,16 @@ public enum Limits {
     public static let leaseRefreshSeconds = 3
     /// A dependency that has not answered a command by then counts as unavailable (G11 asks for 2 s to the client).
     public static let storeDeadlineMilliseconds = 1500
+    /// Times that one command is sent to another server of a Redis Cluster: more are servers that disagree.
+    public static let redisRedirectionsMax = 5
+    /// A command with less than this left of its deadline is not sent again: its answer would come too late, and it
+    /// would be unknown what became of it.
+    public static let redisLastSendMilliseconds = 100
+    /// How long one server of a Redis Cluster may take to say where the slots are, before the next is asked.
+    public static let redisMapQuestionMilliseconds = 1000
+    /// The pause between two such questions, random below a bound that doubles from the first to the last: a fail-over
+    /// is seen within a second of its end, and a fleet does not ask all at once.
+    public static let redisMapPauseMilliseconds = 50...1000
     /// What `unavailable` tells a client to wait.
     public static let unavailableRetryMilliseconds = 1000
     /// How long a drain may take (G10).

@@ -86,7 +86,7 @@ public struct TLSFiles: Hashable, Sendable {
 }
 
 public struct RedisSettings: Sendable {
-    /// `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; may hold a password, so never log it.
+    /// `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`; may hold a password, so never log it.
     public var url: String
     /// Path of the CA certificates (PEM) for `rediss://`; nil means the system's.
     public var certificateAuthority: String?

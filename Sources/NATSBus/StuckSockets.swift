@@ -18,15 +18,16 @@ enum StuckSockets {
     }
 
     private static func openDescriptors() -> [Int32] {
-        guard let folder = opendir("/proc/self/fd") ?? opendir("/dev/fd") else { return [] }
+        guard let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name),
+            let folder = opendir("/proc/self/fd") ?? opendir("/dev/fd")
+        else { return [] }
         defer { closedir(folder) }
         var found: [Int32] = []
         while let entry = readdir(folder) {
-            // SAFETY: `d_name` is a C string inside the entry, which is valid until the next readdir.
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if let number = Int32(name) { found.append(number) }
+            // SAFETY: `d_name` is a C string inside the entry, which is valid until the next readdir. The entry ends with
+            // it, and not after the 256 bytes of its declaration: to copy `d_name` would read past the directory's buffer.
+            let name = (UnsafeRawPointer(entry) + nameOffset).assumingMemoryBound(to: CChar.self)
+            if let number = Int32(String(cString: name)) { found.append(number) }
         }
         return found
     }

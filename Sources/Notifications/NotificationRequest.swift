@@ -18,7 +18,8 @@ public struct NotificationEnvelope: Sendable {
     public var recipient: String?
     /// `Nats-Msg-Id` or `Idempotency-Key`: the id when the body has none.
     public var fallbackID: String?
-    /// `ce-*` headers, names in lower case without the prefix: CloudEvents in binary mode when `specversion` is there.
+    /// `ce-*` headers, names in lower case without the prefix, values as they came: CloudEvents in binary mode when
+    /// `specversion` is there.
     public var cloudEvent: [String: String]
     /// When it arrived; the event's time when it tells none.
     public var nowMilliseconds: Int64
@@ -92,7 +93,7 @@ extension NotificationRequest {
     private static func binary(_ body: [UInt8], _ envelope: NotificationEnvelope) throws(ApusError)
         -> NotificationRequest
     {
-        let attributes = envelope.cloudEvent
+        let attributes = try decoded(envelope.cloudEvent)
         guard attributes["specversion"] == "1.0" else { throw .badRequest("ce-specversion: must be \"1.0\"") }
         var draft = Draft(envelope)
         draft.id = attributes["id"]
@@ -119,6 +120,32 @@ extension NotificationRequest {
             }
         }
         return try draft.finished()
+    }
+
+    /// What the headers stand for: unquoted, then percent-decoded once (CloudEvents 1.0, HTTP and NATS bindings, §3.1.3.2).
+    private static func decoded(_ headers: [String: String]) throws(ApusError) -> [String: String] {
+        var attributes: [String: String] = [:]
+        for (name, value) in headers {
+            guard let text = PercentEncoding.decoded(unquoted(value)) else {
+                throw .badRequest("ce-\(name): is not percent-encoded UTF-8; write % as %25")
+            }
+            attributes[name] = text
+        }
+        return attributes
+    }
+
+    /// Without the quotes and backslashes of a quoted string (RFC 9110 §5.6.4); anything else as it is.
+    private static func unquoted(_ text: String) -> String {
+        guard text.utf8.count >= 2, text.utf8.first == UInt8(ascii: "\""), text.utf8.last == UInt8(ascii: "\"") else {
+            return text
+        }
+        var out = ""
+        var isEscaped = false
+        for character in text.dropFirst().dropLast() {
+            isEscaped = character == "\\" && !isEscaped
+            if !isEscaped { out.append(character) }
+        }
+        return out
     }
 
     // MARK: Recipients

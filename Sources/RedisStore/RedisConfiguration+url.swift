@@ -1,7 +1,8 @@
 import Core
 
 extension RedisConfiguration {
-    /// Reads `redis://[user:pass@]host[:port][/db]` or `rediss://…`; user and password are percent-decoded (RFC 3986 §2.1).
+    /// Reads `redis://[user:pass@]host[:port][/db]`, or `redis+cluster://[user:pass@]host[:port],host[:port]…`; with
+    /// `rediss` in front for TLS. User and password are percent-decoded (RFC 3986 §2.1).
     ///
     /// - Throws: `RedisStartError` of kind `.configuration` that says what is wrong and never repeats the password.
     public init(url: String) throws(RedisStartError) {
@@ -9,15 +10,7 @@ extension RedisConfiguration {
             throw .configuration("it does not begin with redis:// or rediss://", "write redis://host:6379")
         }
         var rest = url[separator.upperBound...]
-        let tls: Bool
-        switch url[..<separator.lowerBound].lowercased() {
-        case "redis": tls = false
-        case "rediss": tls = true
-        case "redis+sentinel", "redis+cluster":
-            throw .configuration(
-                "\(url[..<separator.lowerBound].lowercased()):// comes with the fleet release", "use redis:// for now")
-        default: throw .configuration("its scheme is not known", "write redis://host:6379 or rediss://host:6379")
-        }
+        let (tls, isCluster) = try Self.scheme(url[..<separator.lowerBound].lowercased())
         guard !rest.contains(where: { $0 == "?" || $0 == "#" }) else {
             throw .configuration(
                 "it has a '?' or '#'", "leave parameters out; inside a password write %3F and %23")
@@ -37,9 +30,29 @@ extension RedisConfiguration {
             database = number
             rest = rest[..<slash]
         }
-        let (host, port) = try Self.address(rest)
+        let hosts = isCluster ? rest.split(separator: ",", omittingEmptySubsequences: false) : [rest]
+        var addresses: [RedisAddress] = []
+        for host in hosts { addresses.append(try Self.address(host)) }
         self.init(
-            host: host, port: port, username: login.user, password: login.password, database: database, tls: tls)
+            host: addresses[0].host, port: addresses[0].port, username: login.user, password: login.password,
+            database: database, tls: tls)
+        guard isCluster else { return }
+        guard database == 0 else { throw .configuration("a Cluster has only database 0", "leave /\(database) out") }
+        seeds = addresses
+    }
+
+    private static func scheme(_ text: String) throws(RedisStartError) -> (tls: Bool, isCluster: Bool) {
+        switch text {
+        case "redis": return (false, false)
+        case "rediss": return (true, false)
+        case "redis+cluster": return (false, true)
+        case "rediss+cluster": return (true, true)
+        case "redis+sentinel", "rediss+sentinel":
+            throw .configuration("\(text):// comes with the fleet release", "use redis:// or redis+cluster:// for now")
+        default:
+            throw .configuration(
+                "its scheme is not known", "write redis://host:6379, rediss:// for TLS or redis+cluster://h1,h2")
+        }
     }
 
     private static func login(_ text: Substring) throws(RedisStartError) -> (user: String?, password: String?) {
@@ -57,7 +70,7 @@ extension RedisConfiguration {
         return (user.isEmpty ? nil : user, password.isEmpty ? nil : password)
     }
 
-    private static func address(_ text: Substring) throws(RedisStartError) -> (host: String, port: Int) {
+    private static func address(_ text: Substring) throws(RedisStartError) -> RedisAddress {
         var host = text
         var port: Substring?
         if text.first == "[" {
@@ -75,13 +88,14 @@ extension RedisConfiguration {
             port = text[text.index(after: colon)...]
         }
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !host.contains(",") else {
-            throw .configuration("the host's name is missing or not one name", "write redis://host:6379")
+            throw .configuration(
+                "the host's name is missing or not one name", "write redis://host:6379, or redis+cluster://h1,h2")
         }
-        guard let port else { return (String(host), 6379) }
+        guard let port else { return RedisAddress(host: String(host), port: 6379) }
         guard isNumber(port), let number = Int(port), 1...65535 ~= number else {
             throw .configuration("the port is not a number from 1 to 65535", "write redis://host:6379")
         }
-        return (String(host), number)
+        return RedisAddress(host: String(host), port: number)
     }
 
     private static func isNumber(_ text: Substring) -> Bool {

@@ -1,9 +1,25 @@
 import Core
 
+/// Where a server listens.
+public struct RedisAddress: Hashable, Sendable, CustomStringConvertible {
+    public var host: String
+    public var port: Int
+
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    public var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
 /// Where Redis is and how to be let in (`APUS_REDIS_URL`, PROTOCOL §6).
 public struct RedisConfiguration: Sendable, Equatable, CustomStringConvertible {
     public var host: String
     public var port: Int
+    /// Servers of a Cluster (`redis+cluster://`): any of them tells where all are. Empty: `host` and `port` are the only
+    /// server.
+    public var seeds: [RedisAddress] = []
     /// nil: the default user.
     public var username: String?
     public var password: String?
@@ -38,10 +54,25 @@ public struct RedisConfiguration: Sendable, Equatable, CustomStringConvertible {
 
     /// Without the password: this text stands in logs and errors.
     public var description: String {
-        let name = host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]" : host
         let login = password == nil ? "" : "\(username ?? ""):***@"
-        return "\(tls ? "rediss" : "redis")://\(login)\(name):\(port)/\(database)"
+        let scheme = tls ? "rediss" : "redis"
+        guard isCluster else { return "\(scheme)://\(login)\(address)/\(database)" }
+        return "\(scheme)+cluster://\(login)\(seeds.map(\.description).joined(separator: ","))"
     }
+
+    public var isCluster: Bool { !seeds.isEmpty }
+
+    var address: RedisAddress { RedisAddress(host: host, port: port) }
+
+    /// The same for one server of a Cluster.
+    func at(_ address: RedisAddress) -> RedisConfiguration {
+        var configuration = self
+        (configuration.host, configuration.port, configuration.seeds) = (address.host, address.port, [])
+        return configuration
+    }
+
+    /// When a command that is sent now must be answered.
+    func deadline(_ now: UInt64) -> UInt64 { now + UInt64(deadlineMilliseconds) * 1_000_000 }
 }
 
 // Dumping a configuration must not show the password either.

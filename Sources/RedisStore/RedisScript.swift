@@ -1,21 +1,34 @@
 /// The Lua scripts: one file each in `Scripts/`, loaded at every connect and run by digest.
+///
+/// They are loaded in this order, the busiest last: when a server has forgotten its scripts, what was not run is sent
+/// again right behind the last one, and should not find it forgotten once more.
 enum RedisScript: String, CaseIterable, Sendable {
-    case append, open, read, counts, drift, expire, page
-    case markRead = "mark_read"
-    case register, remove
+    case drift, expire
+    case messageDrift = "message_drift"
     case renewLease = "renew_lease"
     case dueAdd = "due_add"
     case dueClaim = "due_claim"
     case dueDone = "due_done"
-    case send, revise, progress, group, entries, history, summary
-    case fanOutMark = "fanout_mark"
     case fanOutClaim = "fanout_claim"
+    case group, block, mute, revise, progress, page, counts, conversations, summary, membership, history, entries
+    case markRead = "mark_read"
+    case register, remove
+    case fanOutMark = "fanout_mark"
     case fanOutDone = "fanout_done"
-    case advance, conversations, membership, mute, block
-    case messageDrift = "message_drift"
+    case read, open, send, advance, append
 
     /// The functions of `lib.lua`, those that scripts of one kind share besides, and the script itself.
-    var source: [UInt8] { PackageResources.lib_lua + [UInt8(ascii: "\n")] + library + body }
+    var source: [UInt8] { Self.withoutComments(PackageResources.lib_lua + [UInt8(ascii: "\n")] + library + body) }
+
+    /// Leaves comments out, and the spaces that lines begin with: every connection loads all scripts. Lines keep their
+    /// numbers, for error messages.
+    static func withoutComments(_ source: [UInt8]) -> [UInt8] {
+        let lines = source.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
+            let line = line.drop { $0 == UInt8(ascii: " ") }
+            return line.starts(with: "--".utf8) ? [] : line
+        }
+        return Array(lines.joined(separator: [UInt8(ascii: "\n")]))
+    }
 
     private var library: [UInt8] {
         switch self {

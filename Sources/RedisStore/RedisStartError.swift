@@ -34,3 +34,20 @@ public struct RedisStartError: Error, Hashable, Sendable, CustomStringConvertibl
         "APUS_REDIS_URL\(server.isEmpty ? "" : " (\(server))"): \(problem); \(fix)"
     }
 }
+
+extension RedisStartError {
+    /// Whether trying again at the start is of no use.
+    var isFinal: Bool {
+        switch kind {
+        case .configuration, .refused, .tls: true
+        case .unsuitable, .unreachable: false
+        }
+    }
+
+    /// With the server's name.
+    func at(_ configuration: RedisConfiguration) -> RedisStartError {
+        var error = self
+        error.server = configuration.description
+        return error
+    }
+}

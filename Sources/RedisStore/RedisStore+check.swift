@@ -2,33 +2,50 @@ import Core
 import NIOCore
 
 extension RedisStore {
-    /// Looks whether Apus may run on this server: it would lose timelines silently on one that evicts.
+    /// Looks whether Apus may run on this server, or on every master of this Cluster: it would lose timelines silently
+    /// on one that evicts.
     ///
     /// - Returns: Warnings for the log.
     /// - Throws: What is wrong with the server, and the fix.
     public func checkServer() async throws(RedisStartError) -> [String] {
+        var warnings: [String] = []
+        for server in pool.servers {
+            let found = try await check(server)
+            warnings += configuration.isCluster ? found.map { "\(server.address): \($0)" } : found
+        }
+        return warnings
+    }
+
+    private func check(_ server: RedisConfiguration) async throws(RedisStartError) -> [String] {
         var info = ServerInfo()
         for section in ["server", "memory", "replication", "persistence"] {
-            info.add(try await ask(RedisArguments("INFO", section)).string ?? "")
+            info.add(try await ask(RedisArguments("INFO", section), server).string ?? "")
         }
         // Not every user may read the configuration, and not every service has the command: INFO tells the same.
-        if let policy = try? await ask(RedisArguments("CONFIG", "GET", "maxmemory-policy")).list?.last?.string {
-            info.set("maxmemory_policy", policy)
+        if let policy = await setting("maxmemory-policy", server) { info.set("maxmemory_policy", policy) }
+        if configuration.isCluster, let coverage = await setting("cluster-require-full-coverage", server) {
+            info.set("cluster_require_full_coverage", coverage)
         }
         do {
-            return try info.judge()
+            return try info.judge(isCluster: configuration.isCluster)
         } catch {
-            throw error.at(configuration)
+            throw error.at(server)
         }
     }
 
-    private func ask(_ command: RedisArguments) async throws(RedisStartError) -> RedisReply {
+    private func setting(_ name: String, _ server: RedisConfiguration) async -> String? {
+        try? await ask(RedisArguments("CONFIG", "GET", name), server).list?.last?.string
+    }
+
+    private func ask(
+        _ command: RedisArguments, _ server: RedisConfiguration
+    ) async throws(RedisStartError) -> RedisReply {
         do {
-            return try await answer { pool.send(command, key: 0, $0) }
+            return try await answer { pool.send(command, to: server, $0) }
         } catch {
             throw RedisStartError(
                 .unsuitable, "the server cannot be examined (\(error))",
-                fix: "allow the user +info, and keep the server running", server: configuration.description)
+                fix: "allow the user +info, and keep the server running", server: server.description)
         }
     }
 }
@@ -47,16 +64,17 @@ struct ServerInfo {
 
     mutating func set(_ name: Substring, _ value: String) { fields[name] = value }
 
+    /// - Parameter isCluster: It is one of a Cluster, and was asked for as such.
     /// - Returns: Warnings.
-    func judge() throws(RedisStartError) -> [String] {
+    func judge(isCluster: Bool = false) throws(RedisStartError) -> [String] {
         let version = fields["redis_version"] ?? "unknown"
         let numbers = version.split(separator: ".").compactMap { Int($0.prefix(while: \.isWholeNumber)) }
         guard numbers.count >= 2, (numbers[0], numbers[1]) >= (6, 2) else {
             throw Self.unsuitable("Redis \(version) is too old", "use Redis 6.2 or newer")
         }
-        if fields["redis_mode"] == "cluster" {
+        if fields["redis_mode"] == "cluster", !isCluster {
             throw Self.unsuitable(
-                "the server is part of a Cluster", "use redis+cluster://, which comes with the fleet release")
+                "the server is part of a Cluster", "write redis+cluster://host:port,host:port with some of its servers")
         }
         if let role = fields["role"], role != "master" {
             throw Self.unsuitable("the server is a replica", "name the master")
@@ -67,9 +85,18 @@ struct ServerInfo {
                 "maxmemory-policy is \(policy): Redis would delete timelines silently",
                 "set maxmemory-policy noeviction in redis.conf")
         }
-        return fields["aof_enabled"] == "1"
-            ? []
-            : ["Redis keeps no append-only file: a restart loses what came after its last snapshot; set appendonly yes"]
+        var warnings: [String] = []
+        if fields["aof_enabled"] != "1" {
+            warnings.append(
+                "Redis keeps no append-only file: a restart loses what came after its last snapshot; set appendonly yes"
+            )
+        }
+        if fields["cluster_require_full_coverage"] == "yes" {
+            warnings.append(
+                "one shard that is down stops the whole Cluster; set cluster-require-full-coverage no, so that it stops only the users on it"
+            )
+        }
+        return warnings
     }
 
     private static func unsuitable(_ problem: String, _ fix: String) -> RedisStartError {

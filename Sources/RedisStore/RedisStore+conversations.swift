@@ -8,22 +8,21 @@ extension RedisStore: ConversationStore {
     ) {
         if conversation.excludes(author) { return done(.success(.refused(.noConversation))) }
         if change.isForGroups, !conversation.isGroup { return done(.success(.refused(.groupOnly))) }
-        let key = RedisKeys.hash(conversation)
         let ticket = FanOutTicket(conversation: conversation, mark: FanOutMark.new(now: nowMilliseconds))
         let call = ScriptCall.commit(
             change, to: conversation, by: author, id: id, now: nowMilliseconds, limits, ticket: ticket)
-        guard change.mayAppend else { return run(call, key: key, done) }
+        guard change.mayAppend else { return run(call, done) }
         // The mark before the entry: should only one of the two be done, a note too many does no harm. The whole is then
         // unknown, and the repetition marks it again.
         let mark = ScriptCall.fanOutMark(ticket)
         guard let markDigest = pool.digest(of: mark.script), let digest = pool.digest(of: call.script) else {
             return done(.failure(Self.neverConnected))
         }
-        pool.send([(key, mark.command(markDigest)), (key, call.command(digest))]) { [self] result in
+        pool.send([mark.command(markDigest, lane: call.keys[0]), call.command(digest)]) { [self] result in
             let outcome = result.flatMap { call.answer($0[1]) }
             if case .success(let outcome) = outcome, !outcome.isToBeFannedOut {
                 let before = result.flatMap { mark.answer($0[0]) }
-                run(.fanOutDone(ticket, before: (try? before.get()) ?? ""), key: key) { _ in }
+                run(.fanOutDone(ticket, before: (try? before.get()) ?? "")) { _ in }
             }
             done(outcome)
         }
@@ -34,9 +33,7 @@ extension RedisStore: ConversationStore {
         _ done: @escaping Completion<EntryPage?>
     ) {
         if let member, conversation.excludes(member) { return done(.success(nil)) }
-        run(
-            .entries(of: conversation, for: member, after: position, limit: limit, limits),
-            key: RedisKeys.hash(conversation), done)
+        run(.entries(of: conversation, for: member, after: position, limit: limit, limits), done)
     }
 
     public func history(
@@ -44,8 +41,7 @@ extension RedisStore: ConversationStore {
         _ done: @escaping Completion<HistoryPage?>
     ) {
         if conversation.excludes(member) { return done(.success(nil)) }
-        run(
-            .history(of: conversation, for: member, range, limit: limit), key: RedisKeys.hash(conversation), done)
+        run(.history(of: conversation, for: member, range, limit: limit), done)
     }
 
     public func summaries(
@@ -54,10 +50,7 @@ extension RedisStore: ConversationStore {
         guard let digest = pool.digest(of: .summary) else { return done(.failure(Self.neverConnected)) }
         let known = conversations.indices.filter { !conversations[$0].excludes(member) }
         let calls = known.map { ScriptCall.summary(of: conversations[$0], for: member) }
-        let commands = zip(known, calls).map {
-            (key: RedisKeys.hash(conversations[$0]), arguments: $1.command(digest))
-        }
-        pool.send(commands) { result in
+        pool.send(calls.map { $0.command(digest) }) { result in
             done(
                 result.flatMap { replies in
                     var summaries: [ConversationSummary?] = Array(repeating: nil, count: conversations.count)
@@ -90,7 +83,7 @@ extension RedisStore {
     }
 
     public func finish(_ ticket: FanOutTicket, _ done: @escaping Completion<Void>) {
-        run(.fanOutDone(ticket), key: RedisKeys.hash(ticket.conversation), done)
+        run(.fanOutDone(ticket), done)
     }
 
     /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
@@ -101,7 +94,7 @@ extension RedisStore {
             let shard = (first + step) % RedisKeys.fanOutShards
             let call = ScriptCall.fanOutClaim(
                 shard: shard, now: now, before: before, limit: limit - tickets.count, claim: FanOutMark.claim(now: now))
-            tickets += try await answer { run(call, key: UInt64(shard), $0) }
+            tickets += try await answer { run(call, $0) }
         }
         return tickets
     }

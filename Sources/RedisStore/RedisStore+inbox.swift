@@ -7,15 +7,15 @@ extension RedisStore {
         _ done: @escaping Completion<AppendOutcome>
     ) {
         let call = ScriptCall.append(notification, to: user, now: nowMilliseconds, limits)
-        let key = RedisKeys.hash(user)
-        guard let over = notification.expiresAtMilliseconds else { return run(call, key: key, done) }
+        guard let over = notification.expiresAtMilliseconds else { return run(call, done) }
         // Noted as due before it is stored: should only one of the two be done, a note too many does no harm. The
-        // whole is then unknown, and the repetition with the same id notes it again.
+        // whole is then unknown, and the repetition with the same id notes it again. (In a Cluster the two go to two
+        // servers, so it may also be the note that is missing, until the repetition.)
         let due = ScriptCall.dueAdd(user, at: over)
         guard let dueDigest = pool.digest(of: due.script), let digest = pool.digest(of: call.script) else {
             return done(.failure(Self.neverConnected))
         }
-        pool.send([(key, due.command(dueDigest)), (key, call.command(digest))]) { result in
+        pool.send([due.command(dueDigest, lane: call.keys[0]), call.command(digest)]) { result in
             done(result.flatMap { call.answer($0[1]) })
         }
     }
@@ -25,7 +25,7 @@ extension RedisStore {
     ) {
         // A cursor that no page gave stands before the oldest item.
         let before = query.before.map { Int64($0) ?? 0 }
-        run(.page(query, before: before, of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+        run(.page(query, before: before, of: user, now: nowMilliseconds), done)
     }
 
     public func markRead(
@@ -33,16 +33,15 @@ extension RedisStore {
         _ done: @escaping Completion<ReadOutcome>
     ) {
         run(
-            .markRead(selection, category: category, of: user, id: id, now: nowMilliseconds, limits),
-            key: RedisKeys.hash(user), done)
+            .markRead(selection, category: category, of: user, id: id, now: nowMilliseconds, limits), done)
     }
 
     public func counts(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<InboxCounts>) {
-        run(.counts(of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+        run(.counts(of: user, now: nowMilliseconds), done)
     }
 
     public func unreadDrift(of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Int>) {
-        run(.drift(of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+        run(.drift(of: user, now: nowMilliseconds), done)
     }
 
     public func expire(limit: Int, nowMilliseconds: Int64, _ done: @escaping Completion<[ExpiryOutcome]>) {
@@ -57,23 +56,31 @@ extension RedisStore {
     }
 
     /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
+    ///
+    /// - Throws: When a shard could not be asked and there is nothing to tell of the others.
     private func sweep(limit: Int, now: Int64) async throws -> [ExpiryOutcome] {
         var outcomes: [ExpiryOutcome] = []
+        var failure: (any Error)?
         var left = limit
         let first = Int.random(in: 0..<RedisKeys.dueShards)
         for step in 0..<RedisKeys.dueShards where left > 0 {
             let shard = (first + step) % RedisKeys.dueShards
             let claim = DueClaim(now: now)
-            let users = try await answer {
-                run(.dueClaim(shard: shard, now: now, limit: left, claim: claim), key: UInt64(shard), $0)
+            var users: [UserID] = []
+            do {
+                users = try await answer { run(.dueClaim(shard: shard, now: now, limit: left, claim: claim), $0) }
+            } catch {
+                // In a Cluster the others may be there.
+                failure = error
             }
             guard !users.isEmpty else { continue }
             left -= users.count
             // What was retracted must be told even when a later user cannot be reached: its events are appended.
             let expiries = await expire(users, now: now)
             outcomes += expiries.map(\.outcome).filter { !$0.entries.isEmpty }
-            try? await answer { run(.dueDone(shard: shard, claim: claim, expiries), key: UInt64(shard), $0) }
+            try? await answer { run(.dueDone(shard: shard, claim: claim, expiries), $0) }
         }
+        if let failure, outcomes.isEmpty { throw failure }
         return outcomes
     }
 
@@ -82,7 +89,7 @@ extension RedisStore {
         await withTaskGroup(of: UserExpiry?.self) { group in
             for user in users {
                 group.addTask {
-                    try? await answer { self.run(.expire(user, now: now, self.limits), key: RedisKeys.hash(user), $0) }
+                    try? await answer { self.run(.expire(user, now: now, self.limits), $0) }
                 }
             }
             return await group.reduce(into: []) { found, expiry in if let expiry { found.append(expiry) } }

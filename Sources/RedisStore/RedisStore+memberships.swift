@@ -7,7 +7,7 @@ extension RedisStore: MembershipStore {
         _ done: @escaping Completion<AdvanceOutcome>
     ) {
         run(
-            .advance(user, in: conversation, by: step, now: nowMilliseconds, limits), key: RedisKeys.hash(user), done)
+            .advance(user, in: conversation, by: step, now: nowMilliseconds, limits), done)
     }
 
     public func conversations(
@@ -15,27 +15,26 @@ extension RedisStore: MembershipStore {
     ) {
         // A cursor that no page gave stands before the oldest activity.
         let before = cursor.map { Int64($0) ?? 0 }
-        run(.conversations(of: user, before: before, limit: limit), key: RedisKeys.hash(user), done)
+        run(.conversations(of: user, before: before, limit: limit), done)
     }
 
     public func state(
         of user: UserID, in conversation: ConversationID, nowMilliseconds: Int64,
         _ done: @escaping Completion<MembershipState?>
     ) {
-        run(.membership(of: user, in: conversation, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+        run(.membership(of: user, in: conversation, now: nowMilliseconds), done)
     }
 
     public func apply(
         _ change: PersonalChange, of user: UserID, id: EventID, nowMilliseconds: Int64,
         _ done: @escaping Completion<PersonalOutcome?>
     ) {
-        run(.personal(change, of: user, id: id, now: nowMilliseconds, limits), key: RedisKeys.hash(user), done)
+        run(.personal(change, of: user, id: id, now: nowMilliseconds, limits), done)
     }
 
     public func blocks(of user: UserID, _ done: @escaping Completion<[UserID]>) {
-        let command = (
-            key: RedisKeys.hash(user), arguments: RedisArguments("ZRANGE", RedisKeys.blocked(user), "0", "-1")
-        )
+        let key = RedisKeys.blocked(user)
+        let command = RedisCommand(RedisArguments("ZRANGE", key, "0", "-1"), key: key, isRead: true)
         ask([command], done) { replies throws(ReplyFields.Malformed) in
             var fields = ReplyFields(replies[0])
             var users: [UserID] = []
@@ -45,6 +44,6 @@ extension RedisStore: MembershipStore {
     }
 
     public func messageDrift(of user: UserID, _ done: @escaping Completion<Int>) {
-        run(.messageDrift(of: user), key: RedisKeys.hash(user), done)
+        run(.messageDrift(of: user), done)
     }
 }

@@ -6,28 +6,35 @@ import Notifications
 import Presence
 import Timelines
 
-/// Timelines, inboxes, conversations and the session directory on Redis 6.2 or newer.
+/// Timelines, inboxes, conversations and the session directory on Redis 6.2 or newer, one server or a Cluster.
 ///
-/// Every operation is one script in one slot, of a user or a conversation (docs/redis-keys.md), so any node may call any
-/// of them at any time. Connections are kept up by themselves; while Redis is away, operations fail at once with `.notStored`,
-/// and nothing is queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
+/// Every operation is one script in one slot, of a user or a conversation (docs/redis-keys.md), so any node may call
+/// any of them at any time. Connections are kept up by themselves; while Redis is away, operations fail at once with
+/// `.notStored`, and nothing is queued. No operation takes longer than `RedisConfiguration.deadlineMilliseconds`.
 public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
-    let pool: RedisPool
+    let pool: any RedisPool
     let configuration: RedisConfiguration
     let limits: StoreLimits
     let clock: any TimeSource
 
     /// - Parameters:
-    ///   - eventLoopGroup: One connection is opened for each of its loops.
+    ///   - eventLoopGroup: One connection is opened for each of its loops; in a Cluster, one to each master.
     ///   - clock: Tells `open` which notifications are over.
     /// - Throws: When the file with the certificate authorities cannot be used.
     public init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
         logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
-        pool = try RedisPool(
-            configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
-            metrics: RedisMetrics(metrics))
+        let metrics = RedisMetrics(metrics)
+        if configuration.isCluster {
+            pool = try ClusterPool(
+                configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
+                metrics: metrics)
+        } else {
+            pool = try SingleServerPool(
+                configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
+                metrics: metrics)
+        }
         self.configuration = configuration
         self.limits = limits
         self.clock = clock
@@ -49,10 +56,10 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     /// Waits for what is in flight, at most one deadline, and closes the connections. Operations fail afterwards.
     public func close() async { await pool.close() }
 
-    /// Runs a script for a user, or for what `key` stands for.
-    func run<Answer>(_ call: ScriptCall<Answer>, key: UInt64, _ done: @escaping Completion<Answer>) {
+    /// Runs a script where its keys are.
+    func run<Answer>(_ call: ScriptCall<Answer>, _ done: @escaping Completion<Answer>) {
         guard let digest = pool.digest(of: call.script) else { return done(.failure(Self.neverConnected)) }
-        pool.send(call.command(digest), key: key) { result in
+        pool.send(call.command(digest)) { result in
             done(result.flatMap { call.answer($0) })
         }
     }
@@ -66,21 +73,20 @@ extension RedisStore {
     public func open(
         _ user: UserID, at cursor: Cursor?, limit: Int, _ done: @escaping Completion<TimelineOpening>
     ) {
-        run(
-            .open(user, at: cursor, limit: limit, now: clock.wallMilliseconds()), key: RedisKeys.hash(user), done)
+        run(.open(user, at: cursor, limit: limit, now: clock.wallMilliseconds()), done)
     }
 
     public func read(
         _ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int,
         _ done: @escaping Completion<TimelinePage>
     ) {
-        run(
-            .read(user, after: seq, last: last, epoch: epoch, limit: limit), key: RedisKeys.hash(user), done)
+        run(.read(user, after: seq, last: last, epoch: epoch, limit: limit), done)
     }
 
     public func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
-        let commands = users.map {
-            (key: RedisKeys.hash($0), arguments: RedisArguments("HMGET", RedisKeys.meta($0), "e", "s", "l"))
+        let commands = users.map { user in
+            let key = RedisKeys.meta(user)
+            return RedisCommand(RedisArguments("HMGET", key, "e", "s", "l"), key: key, isRead: true)
         }
         ask(commands, done) { replies throws(ReplyFields.Malformed) in
             try replies.map { reply throws(ReplyFields.Malformed) in
@@ -93,7 +99,7 @@ extension RedisStore {
 
     /// Sends plain commands of many users and reads their answers.
     func ask<Value>(
-        _ commands: [(key: UInt64, arguments: RedisArguments)], _ done: @escaping Completion<Value>,
+        _ commands: [RedisCommand], _ done: @escaping Completion<Value>,
         decode: @escaping @Sendable ([RedisReply]) throws(ReplyFields.Malformed) -> Value
     ) {
         pool.send(commands) { result in
@@ -115,22 +121,23 @@ extension RedisStore {
     public func register(
         _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
-        run(.register(record, of: user, limit: limit), key: RedisKeys.hash(user), done)
+        run(.register(record, of: user, limit: limit), done)
     }
 
     public func remove(
         _ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>
     ) {
         guard !sessions.isEmpty else { return done(.success(())) }
-        run(.remove(sessions, of: user, now: nowMilliseconds), key: RedisKeys.hash(user), done)
+        run(.remove(sessions, of: user, now: nowMilliseconds), done)
     }
 
     public func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
         let commands = users.flatMap { user in
-            [
-                (RedisKeys.hash(user), RedisArguments("HGETALL", RedisKeys.sessions(user))),
-                (RedisKeys.hash(user), RedisArguments("HGET", RedisKeys.meta(user), "z")),
-            ].map { (key: $0.0, arguments: $0.1) }
+            let (sessions, meta) = (RedisKeys.sessions(user), RedisKeys.meta(user))
+            return [
+                RedisCommand(RedisArguments("HGETALL", sessions), key: sessions, isRead: true),
+                RedisCommand(RedisArguments("HGET", meta, "z"), key: meta, isRead: true),
+            ]
         }
         ask(commands, done) { replies throws(ReplyFields.Malformed) in
             var found: [UserSessions] = []
@@ -144,10 +151,11 @@ extension RedisStore {
     }
 
     public func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {
-        run(.renewLease(node, seconds: seconds), key: 0, done)
+        run(.renewLease(node, seconds: seconds), done)
     }
 
     public func dropLease(_ node: Incarnation, _ done: @escaping Completion<Void>) {
-        pool.send(RedisArguments("HDEL", RedisKeys.leases, node.text), key: 0) { done($0.map { _ in }) }
+        let command = RedisCommand(RedisArguments("HDEL", RedisKeys.leases, node.text), key: RedisKeys.leases)
+        pool.send(command) { done($0.map { _ in }) }
     }
 }

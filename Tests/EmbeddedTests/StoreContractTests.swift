@@ -18,6 +18,20 @@ final class StoreContractTests: Sendable {
     @Test("PresenceStore", arguments: PresenceStoreContract.cases)
     func presence(_ promise: ContractCase<StoresUnderTest>) async throws { try await check(promise) }
 
+    @Test("ConversationStore", arguments: ConversationStoreContract.cases)
+    func conversations(_ promise: ContractCase<ChatStoresUnderTest>) async throws { try await check(promise) }
+
+    @Test("MembershipStore", arguments: MembershipStoreContract.cases)
+    func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws { try await check(promise) }
+
+    private func check(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        let store = try Self.shared.get().store
+        try await promise.check(
+            ChatStoresUnderTest(
+                conversations: store, memberships: store, timelines: store, inbox: store, presence: store,
+                limits: .forTests))
+    }
+
     private func check(_ promise: ContractCase<StoresUnderTest>) async throws {
         let store = try Self.shared.get().store
         try await promise.check(

@@ -14,9 +14,14 @@ final class Fleet: Sendable {
     let nats: NATSServer
     let nodes: [ApusProcess]
     let backend: NATSBus
+    private let settings: [String: String]
     private let key: TestKey
 
-    private init(redis: RedisServer, nats: NATSServer, nodes: [ApusProcess], backend: NATSBus, key: TestKey) {
+    private init(
+        redis: RedisServer, nats: NATSServer, nodes: [ApusProcess], backend: NATSBus, settings: [String: String],
+        key: TestKey
+    ) {
+        self.settings = settings
         self.redis = redis
         self.nats = nats
         self.nodes = nodes
@@ -44,13 +49,23 @@ final class Fleet: Sendable {
         ) { _ in }
         try await backend.connect()
         let fleet = Fleet(
-            redis: redis, nats: nats, nodes: nodes, backend: backend, key: try await .hs256(ApusProcess.secret))
+            redis: redis, nats: nats, nodes: nodes, backend: backend, settings: settings,
+            key: try await .hs256(ApusProcess.secret))
         do { try await body(fleet) } catch {
             for node in nodes { Issue.record("\(node.server.name): \(node.server.output.suffix(2000))") }
             await backend.close()
             throw error
         }
         await backend.close()
+    }
+
+    /// One more node, which dies at a named point (`APUS_CRASHPOINT`).
+    func victim(at point: String) async throws -> ApusProcess {
+        let node = try ApusProcess(
+            "gw-victim-\(RandomToken.make(length: 4))",
+            environment: settings.merging(["APUS_CRASHPOINT": point]) { _, new in new })
+        try await node.start()
+        return node
     }
 
     func token(_ user: String) throws -> String { try key.token(user: user) }
@@ -138,6 +153,8 @@ final class Device: Sendable {
     var closeCode: UInt16? { state.withLock { $0.closeCode } }
     /// The timeline's head at `welcome`.
     var start: Int64 { welcome["seq"]?.integer ?? -1 }
+
+    func reply(to id: Int64) -> JSONObject? { state.withLock { $0.replies[id] } }
 
     func wait(for count: Int, within seconds: Double = 30, sourceLocation: SourceLocation = #_sourceLocation)
         async throws

@@ -13,7 +13,7 @@ struct NATSStartTests {
         let node = try Node("nats://me:hush@127.0.0.1:\(port)", subjects: .forTest()) { $0.startMilliseconds = 700 }
         let start = ContinuousClock.now
         let error = try await startUpError(node)
-        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(ContinuousClock.now - start < .seconds(60))
         #expect(error.kind == .unreachable)
         #expect(error.message.contains("APUS_NATS_URL=nats://***@127.0.0.1:\(port)") && error.message.contains("start"))
         #expect(!error.message.contains("hush"))
@@ -156,7 +156,7 @@ struct NATSStartTests {
             let start = ContinuousClock.now
             let error = try await startUpError(node)
             #expect(error.kind == .unreachable)
-            #expect(ContinuousClock.now - start < .seconds(12))
+            #expect(ContinuousClock.now - start < .seconds(60))
             // The library would go on reading for ever.
             try await eventually("the stuck connection was ended") { server.wasLeft }
             server.stop()

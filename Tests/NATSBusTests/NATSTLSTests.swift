@@ -3,13 +3,14 @@ import Bus
 import Core
 import Foundation
 import NATSBus
+import Spawn
 import Testing
 
 @Suite("NATS over TLS", .enabled(if: Certificates.canBeMade, "openssl is not installed"))
 struct NATSTLSTests {
     @Test("A server whose certificate an authority of ours signed is used, another one is refused")
     func tls() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let server = try await NATSServer.started(
             arguments: [
@@ -59,16 +60,16 @@ private struct Certificates {
     static let canBeMade = FileManager.default.isExecutableFile(atPath: openssl)
     private let folder: URL
 
-    init() throws {
+    init() async throws {
         folder = try TestFolder.make("tls")
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        try run(
+        try await run(
             ["req", "-x509"] + key + [
                 "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test authority",
             ])
-        try run(["req"] + key + ["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1"])
+        try await run(["req"] + key + ["-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=127.0.0.1"])
         try Data("subjectAltName=IP:127.0.0.1\n".utf8).write(to: folder.appendingPathComponent("names"))
-        try run([
+        try await run([
             "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "server.pem",
         ])
@@ -78,15 +79,8 @@ private struct Certificates {
 
     func remove() { try? FileManager.default.removeItem(at: folder) }
 
-    private func run(_ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.openssl)
-        process.arguments = arguments
-        process.currentDirectoryURL = folder
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw TestFailure("openssl \(arguments[0]) failed") }
+    private func run(_ arguments: [String]) async throws {
+        let outcome = try await ChildProcess.outcome(of: Self.openssl, arguments, folder: folder.path)
+        guard outcome.status == 0 else { throw TestFailure("openssl \(arguments[0]) failed: \(outcome.error)") }
     }
 }

@@ -97,6 +97,20 @@ struct NotificationFormTests {
         )
     }
 
+    @Test(
+        "as a binary CloudEvent whose headers are quoted and percent-encoded, once",
+        arguments: [
+            ("Euro%20%E2%82%AC%20%F0%9F%98%80", "Euro € 😀"), ("%61%2541", "a%41"), ("plain", "plain"),
+            ("\"a b\"", "a b"), ("\"a\\\\%20b\\\"\"", "a\\ b\""), ("a\"b", "a\"b"), ("\"", "\""), ("%e2%82%ac", "€"),
+        ])
+    func binaryEncoding(header: String, source: String) throws {
+        let headers = ["specversion": "1.0", "id": "e-1", "source": header, "type": "%74", "subject": "user%2Fbob"]
+        let request = try parse("", headers: headers)
+        #expect(request.to == ["bob"])
+        let rest = try JSONObject(Array("{\(request.rest)}".utf8))
+        #expect(rest["source"]?.string == source && rest["type"]?.string == "t")
+    }
+
     @Test("as a binary CloudEvent: attributes in headers, the body is data")
     func binary() throws {
         let headers = [
@@ -362,6 +376,13 @@ struct BadNotificationTests {
         headers[name] = value
         let error = try #require(refusal("{}", headers: headers))
         #expect(error.code == .badRequest && error.message.hasPrefix(named), "\(error)")
+    }
+
+    @Test("is refused by the header that is no percent-encoded UTF-8", arguments: ["100%", "%zz", "%C0%A0", "\"%\""])
+    func badEncoding(value: String) throws {
+        let headers = ["specversion": "1.0", "source": "s", "type": "t", "subject": "bob", "other": value]
+        let error = try #require(refusal("{}", headers: headers))
+        #expect(error.code == .badRequest && error.message.hasPrefix("ce-other:"), "\(error)")
     }
 
     @Test("is refused without source or type in its headers")

@@ -26,7 +26,10 @@ final class CountingMetrics: MetricsFactory {
         private func add(_ amount: Int64) { values.lock { $0[label, default: 0] += amount } }
     }
 
-    func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler { Handler(label, values) }
+    func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+        let labels = dimensions.map { "{\($0)=\($1)}" }.joined()
+        return Handler(label + labels, values)
+    }
     func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
         Handler(label, values)
     }

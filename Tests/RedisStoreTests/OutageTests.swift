@@ -16,6 +16,8 @@ struct OutageTests {
         try await RedisFixture.with(.init(arguments: ["--appendfsync", "always"])) { fixture in
             let (load, results) = (AtomicFlag(), Shared<[LoadResult]>([]))
             try await withThrowingTaskGroup(of: Void.self) { group in
+                // Also when something fails: the group waits for its tasks.
+                defer { load.lower() }
                 for _ in 0..<8 { group.addTask { await Self.load(fixture, while: load, results) } }
                 try await eventually("load before the fault") { results.lock { $0.count } > 300 }
                 fixture.server.killNow()
@@ -51,7 +53,7 @@ struct OutageTests {
 
     /// Appends one after another; a refusal is followed by a short pause, as a client would.
     private static func load(_ fixture: RedisFixture, while flag: AtomicFlag, _ results: Shared<[LoadResult]>) async {
-        while flag.isUp {
+        while flag.isUp, !Task.isCancelled {
             // So few that the caps of the test's limits drop nothing.
             let user = RedisFixture.user()
             for _ in 0..<25 where flag.isUp {
@@ -196,6 +198,7 @@ struct OutageTests {
                 }
                 return count
             }
+            defer { flushing.lower() }
             var sent: [String] = []
             for _ in 0..<15 {
                 let batch = (0..<6).map { _ in RedisFixture.notification() }

@@ -177,12 +177,14 @@ struct RedisConnectionStateTests {
         #expect(state.callsInFlight == 0)
     }
 
-    @Test("does not load for ever: a script that is forgotten twice is refused")
-    mutating func reloadingTwice() {
+    @Test("does not load for ever: a script that is forgotten again and again is refused in the end")
+    mutating func reloadingAgain() {
         becomeReady()
         _ = submit("a")
-        #expect(receive(Self.forgotten) == ["write step,a"])
-        _ = receive(Self.digest)
+        for _ in 0..<RedisCall.resendsMax {
+            #expect(receive(Self.forgotten) == ["write step,a"])
+            _ = receive(Self.digest)
+        }
         #expect(receive(Self.forgotten) == ["a notStored"])
     }
 
@@ -213,6 +215,38 @@ struct RedisConnectionStateTests {
         #expect(refused.isEmpty && !idle)
         #expect(submit("b") == "refuse notStored")
         #expect(receive(Self.ok) == ["a ok", "close unreachable"])
+    }
+
+    /// A call that goes where its slot is about to be.
+    private static func asking(_ name: String) -> RedisCall {
+        RedisCall(bytes: ByteBuffer(string: name), startedAt: 0, deadline: 5_000, isAsking: true, done: { _ in })
+    }
+
+    @Test("gives the answer of ASKING to nobody, also when the script was forgotten")
+    mutating func asking() {
+        becomeReady()
+        _ = state.submit(Self.asking("a"))
+        #expect(submit("b") == "write b")
+        #expect(receive(Self.ok).isEmpty)
+        #expect(receive(Self.forgotten).isEmpty)
+        #expect(receive(Self.ok) == ["b ok", "write step,a"])
+        #expect(receive(Self.digest).isEmpty)
+        #expect(receive(.error("ERR asking")).isEmpty)
+        #expect(receive(Self.ok) == ["a ok"])
+        #expect(state.callsInFlight == 0)
+    }
+
+    @Test("hands an error over as it is to a call that takes errors")
+    mutating func rawErrors() {
+        becomeReady()
+        var call = Self.call("a")
+        call.takesErrors = true
+        _ = state.submit(call)
+        guard case .success(let reply)? = state.received(.error("MOVED 1 b:2")).answered?.result else {
+            Issue.record("no reply")
+            return
+        }
+        #expect(reply == .error("MOVED 1 b:2"))
     }
 
     @Test("closes when an answer comes that nobody asked for")

@@ -21,11 +21,45 @@ extension RedisFixture {
             timestampMilliseconds: now, rest: Array("\"type\":\"like.made\",\"data\":{\"text\":\"\(text)\"}".utf8))
     }
 
+    /// Stops the server with SIGSTOP while `body` runs, but not for longer than 10 s: a store without deadlines then gets
+    /// its answers late, and the test fails instead of waiting for ever.
+    func whileHanging(_ body: () async throws -> Void) async throws {
+        server.signal(SIGSTOP)
+        let watchdog = Task {
+            try await Task.sleep(for: .seconds(10))
+            server.signal(SIGCONT)
+        }
+        defer {
+            watchdog.cancel()
+            server.signal(SIGCONT)
+        }
+        try await body()
+    }
+}
+
+/// What tests do with a store, whatever is behind it.
+protocol StoreFixture: Sendable {
+    var store: RedisStore { get }
+}
+
+extension RedisFixture: StoreFixture {}
+
+extension StoreFixture {
+    var contract: StoresUnderTest {
+        StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests)
+    }
+
+    var chat: ChatStoresUnderTest {
+        ChatStoresUnderTest(
+            conversations: store, memberships: store, timelines: store, inbox: store, presence: store,
+            limits: .forTests)
+    }
+
     @discardableResult
     func append(
-        _ notification: Notifications.Notification = notification(), to user: UserID
+        _ notification: Notifications.Notification = RedisFixture.notification(), to user: UserID
     ) async throws -> AppendOutcome {
-        try await answer { store.append(notification, to: user, nowMilliseconds: Self.now, $0) }
+        try await answer { store.append(notification, to: user, nowMilliseconds: RedisFixture.now, $0) }
     }
 
     func ids(of user: UserID) async throws -> [String] {
@@ -40,7 +74,7 @@ extension RedisFixture {
     func tryAppend(_ id: EventID, to user: UserID) async -> (result: String, seconds: Double) {
         await withCheckedContinuation { continuation in
             let start = ContinuousClock.now
-            store.append(Self.notification(id: id), to: user, nowMilliseconds: Self.now) { result in
+            store.append(RedisFixture.notification(id: id), to: user, nowMilliseconds: RedisFixture.now) { result in
                 let seconds = (ContinuousClock.now - start) / .seconds(1)
                 switch result {
                 case .success: continuation.resume(returning: ("ok", seconds))
@@ -48,21 +82,6 @@ extension RedisFixture {
                 }
             }
         }
-    }
-
-    /// Stops the server with SIGSTOP while `body` runs, but not for longer than 10 s: a store without deadlines then gets
-    /// its answers late, and the test fails instead of waiting for ever.
-    func whileHanging(_ body: () async throws -> Void) async throws {
-        server.signal(SIGSTOP)
-        let watchdog = Task {
-            try await Task.sleep(for: .seconds(10))
-            server.signal(SIGCONT)
-        }
-        defer {
-            watchdog.cancel()
-            server.signal(SIGCONT)
-        }
-        try await body()
     }
 
     /// Waits until the store has found the server again, within the promise of GUARANTEES G11.

@@ -17,18 +17,16 @@ struct RedisFixture: Sendable {
 
     static func the() throws -> RedisFixture { try #require(current) }
 
-    var contract: StoresUnderTest {
-        StoresUnderTest(timelines: store, inbox: store, presence: store, limits: .forTests)
-    }
-
-    static func start(_ options: RedisServer.Options, loops: Int = 2) async throws -> RedisFixture {
+    static func start(
+        _ options: RedisServer.Options, loops: Int = 2, limits: StoreLimits = .forTests
+    ) async throws -> RedisFixture {
         let server = try await RedisServer.start(options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         do {
             var configuration = try RedisConfiguration(url: server.url())
             if options.tls { configuration.authorityFile = server.authorityFile }
             let store = try RedisStore(
-                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet)
+                configuration: configuration, eventLoopGroup: group, limits: limits, logger: quiet)
             try await store.connect()
             return RedisFixture(server: server, store: store, group: group)
         } catch {
@@ -46,9 +44,10 @@ struct RedisFixture: Sendable {
 
     /// Runs a test on a server of its own, that it may hurt.
     static func with<Value>(
-        _ options: RedisServer.Options = .init(), loops: Int = 2, _ body: (RedisFixture) async throws -> Value
+        _ options: RedisServer.Options = .init(), loops: Int = 2, limits: StoreLimits = .forTests,
+        _ body: (RedisFixture) async throws -> Value
     ) async throws -> Value {
-        let fixture = try await start(options, loops: loops)
+        let fixture = try await start(options, loops: loops, limits: limits)
         do {
             let value = try await body(fixture)
             try await fixture.stop()

@@ -26,9 +26,24 @@ struct RedisURLTests {
                 "redis://:x@[fe80::1]:6380/1",
                 RedisConfiguration(host: "fe80::1", port: 6380, password: "x", database: 1)
             ),
+            ("redis+cluster://a", cluster([("a", 6379)])),
+            ("redis+cluster://a:7000,b,[::1]:7001/", cluster([("a", 7000), ("b", 6379), ("::1", 7001)])),
+            (
+                "REDISS+cluster://apus:p,w@a,b/0",
+                cluster([("a", 6379), ("b", 6379)], tls: true, login: ("apus", "p,w"))
+            ),
         ])
     func reads(_ url: String, _ expected: RedisConfiguration) throws {
         #expect(try RedisConfiguration(url: url) == expected)
+    }
+
+    private static func cluster(
+        _ hosts: [(String, Int)], tls: Bool = false, login: (String, String)? = nil
+    ) -> RedisConfiguration {
+        var configuration = RedisConfiguration(
+            host: hosts[0].0, port: hosts[0].1, username: login?.0, password: login?.1, tls: tls)
+        configuration.seeds = hosts.map { RedisAddress(host: $0.0, port: $0.1) }
+        return configuration
     }
 
     @Test(
@@ -45,7 +60,10 @@ struct RedisURLTests {
             ("redis://:hunter2%FF@cache", "percent-encoded"), ("redis://:hunter2@a,b", "host"),
             ("redis://:hunter2@[::1", "brackets"), ("redis://:hunter2@[::1]x", "port"),
             ("redis://:hunter2@cache?tls=1", "'?'"), ("redis://:hunter2@ca che", "host"),
-            ("redis+sentinel://:hunter2@a,b/name", "fleet release"), ("redis+cluster://:hunter2@a,b", "use redis://"),
+            ("redis+sentinel://:hunter2@a,b/name", "fleet release"),
+            ("rediss+sentinel://:hunter2@a,b/name", "use redis:// or redis+cluster://"),
+            ("redis+cluster://:hunter2@", "host"), ("redis+cluster://:hunter2@a,,b", "host"),
+            ("redis+cluster://:hunter2@a,b:x", "port"), ("redis+cluster://:hunter2@a,b/1", "database 0"),
         ])
     func refuses(_ url: String, _ part: String) {
         let error = #expect(throws: RedisStartError.self) { try RedisConfiguration(url: url) }
@@ -64,5 +82,8 @@ struct RedisURLTests {
         for text in ["\(configuration)", String(reflecting: configuration), dumped, "\([configuration])"] {
             #expect(!text.contains("hunter2"))
         }
+        let cluster = try RedisConfiguration(url: "rediss+cluster://apus:hunter2@[::1]:6380,b")
+        #expect(cluster.description == "rediss+cluster://apus:***@[::1]:6380,b:6379")
+        #expect(cluster.at(RedisAddress(host: "c", port: 1)).description == "rediss://apus:***@c:1/0")
     }
 }

@@ -16,14 +16,14 @@ struct ScriptTests {
 
     private func run<Answer>(_ call: ScriptCall<Answer>) async throws -> Answer {
         let store = try RedisFixture.the().store
-        return try await answer { store.run(call, key: RedisKeys.hash(user), $0) }
+        return try await answer { store.run(call, $0) }
     }
 
     private func redis(_ words: String...) async throws -> RedisReply {
         let store = try RedisFixture.the().store
         var arguments = RedisArguments()
         for word in words { arguments.add(word) }
-        return try await answer { store.pool.send(arguments, key: RedisKeys.hash(user), $0) }
+        return try await answer { store.pool.send(RedisCommand(arguments, key: RedisKeys.meta(user)), $0) }
     }
 
     /// The user's keys, by the name that ends them.
@@ -44,7 +44,7 @@ struct ScriptTests {
         let store = try RedisFixture.the().store
         #expect(Set(RedisScript.allCases.map(\.source)).count == RedisScript.allCases.count)
         for script in RedisScript.allCases {
-            #expect(script.source.starts(with: PackageResources.lib_lua))
+            #expect(script.source.starts(with: RedisScript.withoutComments(PackageResources.lib_lua)))
             let digest = try #require(store.pool.digest(of: script))
             let known = try await redis("SCRIPT", "EXISTS", String(decoding: digest, as: UTF8.self))
             #expect(known == .list([.integer(1)]), "\(script.rawValue).lua")
@@ -249,7 +249,7 @@ struct DueScriptTests {
 
     private func run<Answer>(_ call: ScriptCall<Answer>) async throws -> Answer {
         let store = try RedisFixture.the().store
-        return try await answer { store.run(call, key: 0, $0) }
+        return try await answer { store.run(call, $0) }
     }
 
     private func add(at milliseconds: Int64) async throws {
@@ -270,7 +270,8 @@ struct DueScriptTests {
     private func score() async throws -> String? {
         let store = try RedisFixture.the().store
         return try await answer {
-            store.pool.send(RedisArguments("ZSCORE", RedisKeys.due(shard), user.text), key: 0, $0)
+            let key = RedisKeys.due(shard)
+            store.pool.send(RedisCommand(RedisArguments("ZSCORE", key, user.text), key: key), $0)
         }.string
     }
 

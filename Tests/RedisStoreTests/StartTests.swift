@@ -11,7 +11,7 @@ import Testing
 struct StartTests {
     /// Connects and checks a server; gives the warnings.
     @discardableResult
-    private static func start(
+    static func start(
         _ configuration: RedisConfiguration, withinSeconds seconds: Int = 20
     ) async throws -> [String] {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
@@ -32,7 +32,7 @@ struct StartTests {
         return try result.get()
     }
 
-    private static func failure(
+    static func failure(
         _ configuration: RedisConfiguration, withinSeconds seconds: Int = 20
     ) async -> RedisStartError? {
         await #expect(throws: RedisStartError.self) { try await start(configuration, withinSeconds: seconds) }
@@ -102,14 +102,6 @@ struct StartTests {
             #expect(error?.description.contains("allkeys-lru") == true)
             #expect(error?.description.contains("set maxmemory-policy noeviction") == true)
             #expect(error?.description.contains("redis://localhost:\(server.port)/0") == true)
-        }
-    }
-
-    @Test("A part of a Cluster is refused for now")
-    func cluster() async throws {
-        try await Self.with(.init(cluster: true)) { server in
-            let error = await Self.failure(try RedisConfiguration(url: server.url()))
-            #expect(error?.description.contains("redis+cluster://") == true)
         }
     }
 

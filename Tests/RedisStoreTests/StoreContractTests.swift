@@ -17,24 +17,44 @@ struct StoreContractTests {
     func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
         try await promise.check(RedisFixture.the().contract)
     }
+
+    @Test("Conversations", arguments: ConversationStoreContract.cases)
+    func conversations(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
+
+    @Test("A user's side of conversations", arguments: MembershipStoreContract.cases)
+    func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(RedisFixture.the().chat)
+    }
 }
 
 /// A single Redis runs a script whatever its keys; a Cluster refuses keys of different slots (CROSSSLOT), and scripts
-/// that touch keys which they did not declare. This server has all slots itself, so no other difference shows.
-@Suite("The scripts fit a Redis Cluster", .redis(.init(cluster: true)))
-struct ClusterSlotTests {
-    @Test("Timelines", arguments: TimelineStoreContract.cases)
+/// that touch keys which they did not declare. The users of a case are spread over its three masters.
+@Suite("The stores on a Redis Cluster keep the ports' promises", .redisCluster())
+struct ClusterContractTests {
+    @Test("A timeline", arguments: TimelineStoreContract.cases)
     func timeline(_ promise: ContractCase<StoresUnderTest>) async throws {
-        try await promise.check(RedisFixture.the().contract)
+        try await promise.check(ClusterFixture.the().contract)
     }
 
-    @Test("Inboxes", arguments: InboxStoreContract.cases)
+    @Test("An inbox", arguments: InboxStoreContract.cases)
     func inbox(_ promise: ContractCase<StoresUnderTest>) async throws {
-        try await promise.check(RedisFixture.the().contract)
+        try await promise.check(ClusterFixture.the().contract)
     }
 
     @Test("The session directory", arguments: PresenceStoreContract.cases)
     func presence(_ promise: ContractCase<StoresUnderTest>) async throws {
-        try await promise.check(RedisFixture.the().contract)
+        try await promise.check(ClusterFixture.the().contract)
+    }
+
+    @Test("Conversations", arguments: ConversationStoreContract.cases)
+    func conversations(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(ClusterFixture.the().chat)
+    }
+
+    @Test("A user's side of conversations", arguments: MembershipStoreContract.cases)
+    func memberships(_ promise: ContractCase<ChatStoresUnderTest>) async throws {
+        try await promise.check(ClusterFixture.the().chat)
     }
 }

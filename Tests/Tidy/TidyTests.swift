@@ -46,7 +46,8 @@ struct TidyTests {
             "Embedded", "CDemoSite",
         ],
         "apus-echo": ["Core", "Wire", "Gateway"],
-        "ApusTesting": ["Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway"],
+        "Spawn": ["CSpawn"],
+        "ApusTesting": ["Core", "Wire", "Timelines", "Notifications", "Presence", "Chat", "Bus", "Gateway", "Spawn"],
     ]
 
     /// Modules of others that only these targets may import: I/O stays out of the domains, adapters stay behind ports.
@@ -59,7 +60,7 @@ struct TidyTests {
 
     @Test("imports follow the arrows")
     func imports() throws {
-        let ours = Set(Self.arrows.keys).union(["CHiredis", "CNats", "CDemoSite"])
+        let ours = Set(Self.arrows.keys).union(["CHiredis", "CNats", "CDemoSite", "CSpawn"])
         var checked = 0
         for file in try Self.files(in: ["Sources"], endings: [".swift"]) {
             let target = String(file.path.split(separator: "/")[1])
@@ -110,6 +111,16 @@ struct TidyTests {
             for (number, line) in file.lines.enumerated()
             where line.firstMatch(of: /(^|[^.\w])(debugPrint|print|NSLog)\(/) != nil {
                 Issue.record("\(file.path):\(number + 1) prints")
+            }
+        }
+    }
+
+    @Test("processes are started by Spawn: Foundation's crashes a process with many open files")
+    func processes() throws {
+        for file in try Self.sources() + Self.files(in: ["Tests"], endings: [".swift"]) {
+            for (number, line) in file.lines.enumerated()
+            where line.firstMatch(of: /(^|[^.\w])Process(\(\)|\.run\()/) != nil {
+                Issue.record("\(file.path):\(number + 1) uses Foundation's Process: use ChildProcess, which says why")
             }
         }
     }

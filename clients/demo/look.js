@@ -1,6 +1,8 @@
 // @ts-check
 // Elements, and how a notification looks. Everything that came over a wire is put in as text, never as markup.
 
+import { ApusError } from '/apus.js';
+
 /** What the known types say. `title`: the object's title follows; `alone`: what is said when it has none. */
 const phrases = new Map(Object.entries({
   'post.liked': { says: 'liked your post', title: true },
@@ -121,3 +123,25 @@ export function itemParts(content) {
       el('span', { class: 'away', hidden: '' }, 'while you were away')),
   ].filter(Boolean);
 }
+
+/**
+ * Makes `children` the children, touching only what changed, so that focus and animations stay.
+ * @param {any} parent
+ * @param {any[]} children
+ */
+export function arrange(parent, children) {
+  const keep = new Set(children);
+  for (const child of [...parent.children]) if (!keep.has(child)) child.remove();
+  children.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
+  });
+}
+
+/** @param {unknown} error */
+export function reasonOf(error) {
+  if (error instanceof ApusError && error.code === 'not_connected') return 'there is no connection.';
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {string} id @param {() => void} act */
+export const onClick = (id, act) => $(id).addEventListener('click', act);

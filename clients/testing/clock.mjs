@@ -33,6 +33,12 @@ export class Clock {
   }
 
   /**
+   * Time that passed while the machine slept: no timer has run.
+   * @param {number} ms
+   */
+  leap(ms) { this.#now += ms; }
+
+  /**
    * Lets time pass: what falls due runs in order, each at its own time, and what it sets off happens before the next.
    * @param {number} ms
    */

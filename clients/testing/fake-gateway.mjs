@@ -1,20 +1,30 @@
 // @ts-check
-// A gateway in the test's own process: one user's timeline, sockets of the browsers' shape, and ways to misbehave.
-// Nothing here waits: frames are handed over at once, time is that of `clock.mjs`.
+// A gateway in the test's own process: timelines, conversations (`fake-chat.mjs`), sockets of the browsers' shape, and
+// ways to misbehave. Nothing here waits: frames are handed over at once, time is that of `clock.mjs`.
+
+import { FakeChat, Refusal } from './fake-chat.mjs';
 
 /** A client that sends more than this in one test asks again and again: its loop is cut, and the test says so. */
 const tooMany = 1000;
 
+/** Of one user. `seq` of an event is its index + 1. @typedef {{ events: any[], notifications: number }} Timeline */
+
 export class FakeGateway {
   epoch = 'e1';
-  /** @type {any[]} The timeline; `seq` of an event is its index + 1. */ events = [];
-  /** @type {FakeSocket[]} Every socket that was ever dialled, oldest first. */ sockets = [];
+  /** Whoever has a token that names nobody. */ user = 'alice';
+  /** @type {Map<string, Timeline>} */ timelines = new Map();
+  /** @type {any[]} Every socket that was ever dialled, oldest first. */ sockets = [];
   /** @type {any[]} Every frame that clients sent. */ received = [];
+  /** How many of them are a loop; a server that people use has no such end. */ receivedMax = tooMany;
   /** Operations that get no answer. */ mute = new Set();
   /** @type {any[]} What `hello` is refused with, once each. */ helloErrors = [];
   /** @type {Map<string, any[]>} Answers that replace the usual ones, by operation, once each. */ answers = new Map();
   /** Whether dialling succeeds. */ up = true;
-  unread = { messages: 0, notifications: 0 };
+  chat = new FakeChat(this);
+
+  constructor() {
+    this.chat.totals = (user) => this.totals(user);
+  }
 
   /** The class to hand to `new Apus({ WebSocket })`. */
   get WebSocket() {
@@ -26,22 +36,64 @@ export class FakeGateway {
 
   /** The socket dialled last. */
   get socket() { return this.sockets[this.sockets.length - 1]; }
+  /** The timeline of `user`. */
+  get events() { return this.timeline(this.user).events; }
+
+  /** @param {string} user @returns {Timeline} */
+  timeline(user) {
+    const timeline = this.timelines.get(user) ?? { events: [], notifications: 0 };
+    this.timelines.set(user, timeline);
+    return timeline;
+  }
+
+  /** @param {string} user */
+  totals(user) { return { messages: this.chat.unread(user), notifications: this.timeline(user).notifications }; }
 
   /** @param {string} op */
   requests(op) { return this.received.filter((frame) => frame.op === op); }
 
   /**
-   * Appends an event and, unless `silent`, pushes it to the newest socket.
+   * Appends a notification and, unless `silent`, pushes it.
    * @param {Record<string, any>} [fields]
-   * @param {{ silent?: boolean }} [how]
+   * @param {{ silent?: boolean, user?: string }} [how]
    */
   publish(fields = {}, how = {}) {
-    const seq = this.events.length + 1;
-    this.unread = { messages: 0, notifications: this.unread.notifications + 1 };
-    const event = { ev: 'notification', seq, id: `${this.epoch}-${seq}`, ts: 1, unread: this.unread, ...fields };
-    this.events.push(event);
-    if (!how.silent && this.socket?.readyState === 1) this.socket.say(event);
-    return event;
+    const user = how.user ?? this.user;
+    this.timeline(user).notifications += 1;
+    return this.append(user, { ev: 'notification', ts: 1, unread: true, ...fields }, how);
+  }
+
+  /**
+   * Appends an event to a timeline and, unless `silent`, pushes it to the user's sockets. `unread: true` stands for the
+   * totals as they are.
+   * @param {string} user
+   * @param {any} event
+   * @param {{ silent?: boolean }} [how]
+   */
+  append(user, event, how = {}) {
+    const { events } = this.timeline(user);
+    const seq = events.length + 1;
+    const totals = event.unread === true ? { unread: this.totals(user) } : {};
+    const whole = { seq, id: `${this.epoch}-${seq}`, ts: Date.now(), ...event, ...totals };
+    events.push(whole);
+    if (!how.silent) this.live(user, whole);
+    return whole;
+  }
+
+  /** Tells whoever is connected now. @param {string} user @param {any} event */
+  live(user, event) {
+    for (const socket of this.sockets) if (socket.user === user && socket.readyState === 1) socket.say(event);
+  }
+
+  /** Takes a recalled message's body out of the timelines. @param {string} conv @param {number} n */
+  forget(conv, n) {
+    for (const { events } of this.timelines.values()) {
+      events.forEach((event, at) => {
+        if (event.conv !== conv || event.n !== n || !('body' in event)) return;
+        const { body, ...rest } = event;
+        events[at] = { ...rest, recalled: true };
+      });
+    }
   }
 
   /**
@@ -50,51 +102,68 @@ export class FakeGateway {
    */
   loseTail(seq) { this.events.length = seq; }
 
-  /** @param {FakeSocket} socket @param {any} frame */
+  /** @param {any} socket @param {any} frame */
   handle(socket, frame) {
     this.received.push(frame);
-    if (this.received.length > tooMany) throw new Error(`the client has sent ${tooMany} frames, the last: ${frame.op}`);
+    const { length } = this.received;
+    if (length > this.receivedMax) throw new Error(`the client has sent ${length} frames, the last: ${frame.op}`);
     if (this.mute.has(frame.op)) return;
     const other = this.answers.get(frame.op)?.shift();
     if (other) return socket.say({ re: frame.id, ...other });
     if (frame.op === 'hello') return this.hello(socket, frame);
-    socket.say({ re: frame.id, ok: this.answer(frame) });
-  }
-
-  /** @param {any} frame */
-  answer(frame) {
-    const head = this.events.length;
-    switch (frame.op) {
-      case 'ping': return { seq: head };
-      case 'sync': {
-        const events = this.events.slice(frame.after, frame.after + Math.min(frame.limit, 3));
-        return { epoch: this.epoch, events, head, more: frame.after + events.length < head };
-      }
-      case 'inbox': return { items: [], cursor: null, unread: this.unread, by_category: {} };
-      case 'inbox.read': return { unread: { messages: 0, notifications: 0 }, by_category: {} };
-      case 'subscribe': case 'unsubscribe': return { topic: frame.topic };
-      default: return {};
+    try {
+      socket.say({ re: frame.id, ok: this.answer(socket.user, frame) });
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      socket.say({ re: frame.id, error: { code: error.code, message: error.message } });
     }
   }
 
-  /** @param {FakeSocket} socket @param {any} frame */
+  /** @param {string} user @param {any} frame */
+  answer(user, frame) {
+    const { events } = this.timeline(user);
+    const head = events.length;
+    switch (frame.op) {
+      case 'ping': return { seq: head };
+      case 'sync': {
+        const page = events.slice(frame.after, frame.after + Math.min(frame.limit, 3));
+        return { epoch: this.epoch, events: page, head, more: frame.after + page.length < head };
+      }
+      case 'inbox': return { items: [], cursor: null, unread: this.totals(user), by_category: {} };
+      case 'inbox.read':
+        this.timeline(user).notifications = 0;
+        return { unread: this.totals(user), by_category: {} };
+      case 'subscribe': case 'unsubscribe': return { topic: frame.topic };
+      default: return this.chat.answer(user, frame) ?? {};
+    }
+  }
+
+  /** @param {any} socket @param {any} frame */
   hello(socket, frame) {
     const refusal = this.helloErrors.shift();
     if (refusal) return socket.say({ re: frame.id, error: refusal });
-    const head = this.events.length;
+    const user = userOf(frame.token) ?? this.user;
+    const { events } = this.timeline(user);
+    const head = events.length;
     const { resume } = frame;
     const welcome = {
-      ev: 'welcome', re: frame.id, user: 'alice', session: `s-${this.sockets.length}`, node: 'gw-1',
-      epoch: this.epoch, seq: head, last: this.events[head - 1]?.id, resumed: false, unread: this.unread,
+      ev: 'welcome', re: frame.id, user, session: `s-${this.sockets.length}`, node: 'gw-1',
+      epoch: this.epoch, seq: head, last: events[head - 1]?.id, resumed: false, unread: this.totals(user),
       ping_ms: 25000,
     };
+    socket.user = user;
     if (!resume) return socket.say(welcome);
     const resync = resume.epoch !== this.epoch ? 'epoch_changed' : resume.seq > head ? 'ahead'
-      : resume.seq > 0 && resume.last && this.events[resume.seq - 1].id !== resume.last ? 'id_mismatch' : null;
+      : resume.seq > 0 && resume.last && events[resume.seq - 1].id !== resume.last ? 'id_mismatch' : null;
     if (resync) return socket.say({ ...welcome, resync });
     socket.say({ ...welcome, resumed: true });
-    for (const event of this.events.slice(resume.seq)) socket.say(event);
+    for (const event of events.slice(resume.seq)) socket.say(event);
   }
+}
+
+/** @param {string} token @returns {string | undefined} */
+function userOf(token) {
+  try { return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString()).sub; } catch { return undefined; }
 }
 
 export class FakeSocket {
@@ -104,6 +173,7 @@ export class FakeSocket {
   /** @type {any} */ onclose = null;
   /** @type {any} */ onerror = null;
   /** @type {number | undefined} The code the client closed with. */ closedWith;
+  /** @type {string | undefined} From `hello` on. */ user;
 
   /** @param {FakeGateway} gateway @param {string} url @param {string[]} protocols */
   constructor(gateway, url, protocols) {
@@ -139,8 +209,8 @@ export class FakeSocket {
   }
 }
 
-/** @param {number} [expSeconds] of a token that nobody signed */
-export function token(expSeconds) {
+/** @param {number} [expSeconds] of a token that nobody signed @param {string} [user] */
+export function token(expSeconds, user = 'alice') {
   const part = (/** @type {object} */ object) => Buffer.from(JSON.stringify(object)).toString('base64url');
-  return `${part({ alg: 'HS256' })}.${part({ sub: 'alice', ...(expSeconds ? { exp: expSeconds } : {}) })}.sig`;
+  return `${part({ alg: 'HS256' })}.${part({ sub: user, ...(expSeconds ? { exp: expSeconds } : {}) })}.sig`;
 }

@@ -28,10 +28,16 @@ public struct StoresUnderTest: Sendable {
 }
 
 extension StoreLimits {
-    /// Small caps, real times.
-    public static let forTests = StoreLimits(
-        timelineEvents: 100, inboxItems: 30, timelineMilliseconds: StoreLimits.standard.timelineMilliseconds,
-        dedupMilliseconds: StoreLimits.standard.dedupMilliseconds)
+    /// Small caps, real times. Groups have the same three sizes as in `standard`: all told of read cursors, all written
+    /// to, and beyond.
+    public static let forTests: StoreLimits = {
+        var limits = StoreLimits(
+            timelineEvents: 100, inboxItems: 30, timelineMilliseconds: StoreLimits.standard.timelineMilliseconds,
+            dedupMilliseconds: StoreLimits.standard.dedupMilliseconds)
+        limits.groupFanOut = Limits.receiptMembersMax + 8
+        limits.groupMembers = limits.groupFanOut + 10
+        return limits
+    }()
 }
 
 // The ports as async functions.

@@ -1,4 +1,5 @@
 import Foundation
+import Spawn
 
 /// A redis-server of a test's own: random port, own folder, append-only file, kept over restarts.
 public final class RedisServer: Sendable {
@@ -8,7 +9,11 @@ public final class RedisServer: Sendable {
         public var password: String?
         /// Speaks only TLS, with a certificate for `localhost` and `127.0.0.1` that `authorityFile` vouches for.
         public var tls = false
+        /// `cluster-enabled yes`: alone with all slots, or one of a `RedisCluster`.
         public var cluster = false
+        var isMember = false
+        /// Where the certificate is, when several servers share one.
+        var certificates: URL?
         /// Further arguments, such as `["--maxmemory", "4mb"]`.
         public var arguments: [String]
 
@@ -21,6 +26,8 @@ public final class RedisServer: Sendable {
     }
 
     public let port: Int
+    /// Where the servers of a Cluster talk to each other; 0 without one.
+    public let busPort: Int
     public let options: Options
     private let server: ServerProcess
 
@@ -28,9 +35,9 @@ public final class RedisServer: Sendable {
     public static func start(_ options: Options = Options()) async throws -> RedisServer {
         let server = try RedisServer(options)
         do {
-            if options.tls { try await server.makeCertificate() }
+            if options.tls, options.certificates == nil { try await makeCertificate(in: server.server.folder) }
             try await server.start()
-            if options.cluster { try await server.takeAllSlots() }
+            if options.cluster, !options.isMember { try await server.takeAllSlots() }
         } catch {
             server.stop()
             throw error
@@ -41,21 +48,26 @@ public final class RedisServer: Sendable {
     private init(_ options: Options) throws {
         self.options = options
         port = try FreePort.next()
+        // The bus's port is usually the port + 10000, which may be beyond the last one.
+        busPort = options.cluster ? try FreePort.next() : 0
         let folder = try TestFolder.make("redis")
         var arguments = [
             "--bind", "127.0.0.1", "--dir", folder.path, "--appendonly", "yes", "--save", "", "--daemonize", "no",
             "--enable-debug-command", "yes",
         ]
         if options.tls {
-            let file = { folder.appendingPathComponent($0).path }
+            let file = { (options.certificates ?? folder).appendingPathComponent($0).path }
             arguments += ["--port", "0", "--tls-port", "\(port)", "--tls-auth-clients", "no"]
             arguments += ["--tls-cert-file", file("cert.pem"), "--tls-key-file", file("key.pem")]
         } else {
             arguments += ["--port", "\(port)"]
         }
-        if let password = options.password { arguments += ["--requirepass", password] }
-        // The bus's port is usually the port + 10000, which may be beyond the last one.
-        if options.cluster { arguments += ["--cluster-enabled", "yes", "--cluster-port", "\(try FreePort.next())"] }
+        if let password = options.password { arguments += ["--requirepass", password, "--masterauth", password] }
+        if options.cluster { arguments += ["--cluster-enabled", "yes", "--cluster-port", "\(busPort)"] }
+        if options.cluster, options.tls {
+            let authority = (options.certificates ?? folder).appendingPathComponent("cert.pem").path
+            arguments += ["--tls-cluster", "yes", "--tls-replication", "yes", "--tls-ca-cert-file", authority]
+        }
         server = ServerProcess(
             "redis", executable: "redis-server", arguments: arguments + options.arguments, folder: folder)
     }
@@ -67,7 +79,9 @@ public final class RedisServer: Sendable {
     }
 
     /// The PEM file that vouches for the server's certificate.
-    public var authorityFile: String { server.folder.appendingPathComponent("cert.pem").path }
+    public var authorityFile: String {
+        (options.certificates ?? server.folder).appendingPathComponent("cert.pem").path
+    }
 
     /// Starts it (again), on the same port and folder, and waits until it has read its file and answers.
     public func start() async throws {
@@ -88,7 +102,10 @@ public final class RedisServer: Sendable {
 
     /// Runs a command by redis-cli and gives its plain answer. The server must not hang.
     @discardableResult
-    public func command(_ words: String...) async throws -> String {
+    public func command(_ words: String...) async throws -> String { try await command(words) }
+
+    @discardableResult
+    public func command(_ words: [String]) async throws -> String {
         var arguments = ["redis-cli", "-h", "127.0.0.1", "-p", "\(port)"]
         if let password = options.password { arguments += ["--no-auth-warning", "-a", password] }
         if options.tls { arguments += ["--tls", "--cacert", authorityFile] }
@@ -100,33 +117,21 @@ public final class RedisServer: Sendable {
         try await eventually("the cluster is up") { try await command("CLUSTER", "INFO").contains("cluster_state:ok") }
     }
 
-    private func makeCertificate() async throws {
-        let file = { self.server.folder.appendingPathComponent($0).path }
-        _ = try await Self.run([
+    /// A certificate for `localhost` and `127.0.0.1`, and its key.
+    static func makeCertificate(in folder: URL) async throws {
+        let file = { folder.appendingPathComponent($0).path }
+        _ = try await run([
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
             "-keyout", file("key.pem"), "-out", file("cert.pem"),
         ])
     }
 
-    /// On a thread of its own: waiting for a process on one of the few threads that tasks share would stop all tests.
     private static func run(_ words: [String]) async throws -> String {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread.detachNewThread { continuation.resume(with: Result { try runAndWait(words) }) }
+        let outcome = try await ChildProcess.outcome(of: "/usr/bin/env", words)
+        guard outcome.status == 0 else {
+            throw TestFailure("\(words.prefix(2)) ended with \(outcome.status): \(outcome.error)")
         }
-    }
-
-    private static func runAndWait(_ words: [String]) throws -> String {
-        let (process, output) = (Process(), Pipe())
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw TestFailure("\(words.prefix(2)) ended with an error") }
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        return outcome.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 }

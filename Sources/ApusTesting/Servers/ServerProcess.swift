@@ -1,4 +1,5 @@
 import Foundation
+import Spawn
 
 /// A server that a test starts, hurts and stops. Its output goes to a file in its own folder, shown when it fails to start.
 public final class ServerProcess: @unchecked Sendable {
@@ -10,7 +11,7 @@ public final class ServerProcess: @unchecked Sendable {
     private let executable: String
     private let arguments: [String]
     private let environment: [String: String]
-    private var process: Process?
+    private var process: ChildProcess?
 
     /// - Parameter executable: A name on the `PATH`, or an absolute path.
     public init(
@@ -23,7 +24,7 @@ public final class ServerProcess: @unchecked Sendable {
         self.environment = environment
     }
 
-    public var processIdentifier: Int32 { process?.processIdentifier ?? 0 }
+    public var processIdentifier: Int32 { process?.identifier ?? 0 }
     public var isRunning: Bool { process?.isRunning ?? false }
 
     /// What the server printed so far.
@@ -37,21 +38,15 @@ public final class ServerProcess: @unchecked Sendable {
         }
         let log = try FileHandle(forWritingTo: logFile)
         _ = try log.seekToEnd()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: try Self.find(executable))
-        process.arguments = arguments
-        process.currentDirectoryURL = folder
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = log
-        process.standardError = log
-        try process.run()
-        self.process = process
+        process = try ChildProcess.start(
+            try Self.find(executable), arguments,
+            environment: ProcessInfo.processInfo.environment.merging(environment) { _, new in new },
+            folder: folder.path, output: log.fileDescriptor, error: log.fileDescriptor)
     }
 
     /// Sends a signal, for example `SIGKILL`, `SIGSTOP` or `SIGTERM`.
     public func signal(_ number: Int32) {
-        if let process, process.isRunning { kill(process.processIdentifier, number) }
+        process?.signal(number)
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
@@ -63,9 +58,7 @@ public final class ServerProcess: @unchecked Sendable {
     /// Waits for the end. - Returns: the exit status, or 128 + the signal that ended it.
     public func waitForExit() async -> Int32 {
         while isRunning { try? await Task.sleep(for: .milliseconds(20)) }
-        guard let process else { return 0 }
-        return process.terminationReason == .uncaughtSignal
-            ? 128 + process.terminationStatus : process.terminationStatus
+        return process?.exitStatus ?? 0
     }
 
     /// Ends it and removes its folder.
@@ -75,7 +68,7 @@ public final class ServerProcess: @unchecked Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    deinit { if let process, process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    deinit { killNow() }
 
     private static func find(_ name: String) throws -> String {
         if name.hasPrefix("/") { return name }

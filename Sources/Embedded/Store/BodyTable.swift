@@ -5,7 +5,7 @@ import GRDB
 import struct Foundation.Data
 
 /// The bodies of messages, inside a transaction of `GroupCommit`: each version stands in the file once, for the log and
-/// for the timelines of all members.
+/// for the timelines of all members (ADR 14).
 ///
 /// A recall must leave nothing of a body in the file. SQLite moves rows when it splits and merges pages, and what it
 /// leaves at the old place outlives even `secure_delete = ON` (of 1000 recalled bodies in frames, 28 were still in the

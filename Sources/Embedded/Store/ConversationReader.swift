@@ -23,7 +23,7 @@ struct ConversationReader {
         guard let member = try conversations.member(user, of: row.key) else { return nil }
         // What was removed long ago is a stranger.
         let last = member.removed ?? row.head.number
-        guard member.removed == nil || last > row.head.number - ConversationTable.removalsShown else { return nil }
+        guard member.removed == nil || last > row.head.number - Int64(Limits.departureEntries) else { return nil }
         guard let joining = try log.position(member.joined - 1, row.key) else { return nil }
         var page = EntryPage(
             from: position ?? joining, isForked: false, entries: [], head: row.head, members: members)
@@ -39,7 +39,7 @@ struct ConversationReader {
     /// Everybody whose timeline follows the log, and those who have to hear that they are out of it. In a large group
     /// timelines do not follow: only who has come or gone just now has something to hear.
     private func toAdvance(_ row: ConversationRow) throws -> [UserID] {
-        let bound = row.head.number - ConversationTable.removalsShown
+        let bound = row.head.number - Int64(Limits.departureEntries)
         let removed = try row.id.isGroup ? conversations.removed(after: bound, of: row.key) : []
         guard row.members > limits.groupFanOut else { return try conversations.members(of: row.key) + removed }
         return try conversations.joined(after: bound, of: row.key) + removed

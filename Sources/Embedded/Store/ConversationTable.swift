@@ -36,9 +36,6 @@ struct MemberRow {
 
 /// Conversations and who is in them, inside a transaction of `GroupCommit`.
 struct ConversationTable {
-    /// How many entries back a removal counts as just now.
-    static let removalsShown: Int64 = 200
-
     let db: Database
 
     func find(_ id: ConversationID) throws -> ConversationRow? {

@@ -37,10 +37,14 @@ extension ConversationWriter {
         if try conversations.isBlocked(at.row) { return .refused(.blocked) }
         guard now - message.at <= limits.editMilliseconds else {
             let hours = limits.editMilliseconds / 3_600_000
-            return .refused(ApusError(.forbidden, "n: a message may be edited for \(hours) hours"))
+            return .refused(ApusError(.forbidden, "n: a message may be edited for \(hours) hours; send another one"))
+        }
+        guard message.edits < Limits.editsPerMessageMax else {
+            return .refused(
+                ApusError(.tooLarge, "n: a message may be edited \(Limits.editsPerMessageMax) times; send another one"))
         }
         guard let kept = try bodies.keep(body, of: n, at.row.key) else { return .refused(.noMessage) }
-        let commit = try append(.edited(n: n, body: body), &at)
+        let commit = try append(.edited(n: n, body: body), &at, body: kept)
         try messages.edit(n, body: kept, at: commit.entry.timestampMilliseconds, at.row.key)
         return .appended(commit)
     }
@@ -78,7 +82,7 @@ extension ConversationWriter {
         at.me.readN = n
         at.me.readOwn = try messages.own(by: at.me.user, upTo: n, since: at.me.hidden, at.row.key)
         try conversations.save(at.me, of: at.row.key)
-        guard at.row.members <= Limits.receiptMembersMax else {
+        guard at.row.members <= min(Limits.receiptMembersMax, limits.groupFanOut) else {
             return .cursor(n: n, own: at.me.readOwn)
         }
         return .appended(try append(.read(n: n, own: at.me.readOwn), &at))

@@ -90,8 +90,12 @@ struct ConversationWriter {
 
     /// Appends an entry after the head, and marks the conversation when members are to be advanced.
     ///
-    /// - Parameter gone: Those whom this entry takes out.
-    func append(_ content: LogEntry.Content, _ at: inout Standing, gone: [UserID] = []) throws -> Commit {
+    /// - Parameters:
+    ///   - body: The row of `bodies` that an edit put there.
+    ///   - gone: Those whom this entry takes out.
+    func append(
+        _ content: LogEntry.Content, _ at: inout Standing, body: Int64? = nil, gone: [UserID] = []
+    ) throws -> Commit {
         let previous = at.row.head
         at.row.head = EntryPosition(number: previous.number + 1, id: id.text)
         at.row.at = max(now, at.row.at)
@@ -99,7 +103,7 @@ struct ConversationWriter {
         let entry = LogEntry(
             position: at.row.head, timestampMilliseconds: at.row.at, author: at.author, messages: at.row.messages,
             content: content)
-        try log.append(entry, author: at.me.user, at.row.key)
+        try log.append(entry, author: at.me.user, body: body, at.row.key)
         try conversations.save(at.row)
         let commit = try self.commit(entry, previous, at, gone: gone)
         if commit.isFannedOut {

@@ -8,8 +8,9 @@ struct LogTable {
 
     // MARK: Entries
 
-    func append(_ entry: LogEntry, author: Int64, _ conversation: Int64) throws {
-        let row = StoredContent(entry)
+    /// - Parameter body: The row of `bodies` that an edit put there; the log keeps which one.
+    func append(_ entry: LogEntry, author: Int64, body: Int64?, _ conversation: Int64) throws {
+        let row = StoredContent(entry, body: body)
         try db.run(
             """
             INSERT INTO log (conversation, number, id, at, author, messages, kind, n, value, text, users)
@@ -21,15 +22,14 @@ struct LogTable {
             ])
     }
 
-    /// The entries after one number and up to another, with the bodies that messages have now.
+    /// The entries after one number and up to another: messages with the bodies that they have now, edits with theirs.
     func entries(after first: Int64, upTo last: Int64, limit: Int, _ conversation: Int64) throws -> [LogEntry] {
         try db.all(
             """
             SELECT l.number, l.id, l.at, u.name, l.messages, l.kind, l.n, l.value, l.text, l.users, m.cid, b.text
             FROM log l JOIN users u ON u.user = l.author
-                LEFT JOIN messages m
-                    ON m.conversation = l.conversation AND m.n = l.n AND l.kind IN ('message', 'edited')
-                LEFT JOIN bodies b ON b.body = m.body AND b.gone = 0
+                LEFT JOIN messages m ON m.conversation = l.conversation AND m.n = l.n AND l.kind = 'message'
+                LEFT JOIN bodies b ON b.body = iif(l.kind = 'edited', l.value, m.body) AND b.gone = 0
             WHERE l.conversation = ? AND l.number > ? AND l.number <= ? ORDER BY l.number LIMIT ?
             """, [conversation, first, last, max(0, limit)]
         ) { row in
@@ -95,11 +95,11 @@ private struct StoredContent {
         (self.kind, self.n, self.value, self.text, self.users) = (kind, n, value, text, users)
     }
 
-    init(_ entry: LogEntry) {
+    init(_ entry: LogEntry, body: Int64?) {
         self.init(kind: "", n: nil, value: nil, text: nil, users: nil)
         switch entry.content {
         case .message: (kind, n) = ("message", entry.messages)
-        case .edited(let n, _): (kind, self.n) = ("edited", n)
+        case .edited(let n, _): (kind, self.n, value) = ("edited", n, body)
         case .recalled(let n): (kind, self.n) = ("recalled", n)
         case .reaction(let n, let key, let on): (kind, self.n, value, text) = ("reaction", n, on ? 1 : 0, key)
         case .read(let n, let own): (kind, self.n, value) = ("read", n, own)
@@ -111,7 +111,7 @@ private struct StoredContent {
 
     /// - Parameters:
     ///   - cid: Of the message; only for `message`.
-    ///   - body: What the message has now; nil when it was recalled.
+    ///   - body: What the message has now, or what the edit brought; nil when the message was recalled.
     func content(cid: String?, body: [UInt8]?) throws -> LogEntry.Content {
         switch kind {
         case "message": return .message(cid: cid ?? "", body: body)

@@ -9,6 +9,7 @@ struct MessageRow {
     /// When it was sent; milliseconds since 1970.
     let at: Int64
     let isRecalled: Bool
+    let edits: Int
 }
 
 /// Messages and the reactions to them, inside a transaction of `GroupCommit`.
@@ -18,12 +19,12 @@ struct MessageTable {
     func find(_ n: Int64, _ conversation: Int64) throws -> MessageRow? {
         try db.first(
             """
-            SELECT m.sender, l.at, b.gone FROM messages m
+            SELECT m.sender, l.at, b.gone, m.edits FROM messages m
                 JOIN log l ON l.conversation = m.conversation AND l.number = m.number
                 JOIN bodies b ON b.body = m.body
             WHERE m.conversation = ? AND m.n = ?
             """, [conversation, n]
-        ).map { MessageRow(n: n, sender: $0[0], at: $0[1], isRecalled: $0[2]) }
+        ).map { MessageRow(n: n, sender: $0[0], at: $0[1], isRecalled: $0[2], edits: $0[3]) }
     }
 
     /// Adds the message of an entry; `own` counts those of its sender.
@@ -36,7 +37,8 @@ struct MessageTable {
 
     func edit(_ n: Int64, body: Int64, at: Int64, _ conversation: Int64) throws {
         try db.run(
-            "UPDATE messages SET body = ?, edited = ? WHERE conversation = ? AND n = ?", [body, at, conversation, n])
+            "UPDATE messages SET body = ?, edited = ?, edits = edits + 1 WHERE conversation = ? AND n = ?",
+            [body, at, conversation, n])
     }
 
     /// The number of the entry that message `n` is.

@@ -122,7 +122,7 @@ enum Schema {
             messages INTEGER NOT NULL,
             kind TEXT NOT NULL,
             n INTEGER,
-            value INTEGER,                       -- reaction: whether on; read: how many own
+            value INTEGER,                       -- edited: row of bodies; reaction: whether on; read: how many own
             text TEXT,                           -- reaction: key; group: title
             users TEXT,                          -- group: ids with blanks between them
             PRIMARY KEY (conversation, number)
@@ -136,6 +136,7 @@ enum Schema {
             cid TEXT NOT NULL,
             body INTEGER NOT NULL,
             edited INTEGER,                      -- milliseconds since 1970
+            edits INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (conversation, n)
         ) WITHOUT ROWID;
         CREATE INDEX messages_own ON messages (conversation, sender, n, own);

@@ -122,7 +122,7 @@ struct TimelineAdvance {
                 row.counts = Self.joining(at: entry.messages)
                 (row.isListed, row.activity) = (true, timeline.seq + 1)
             case .removed, .left:
-                (row.isListed, row.isMuted) = (false, false)
+                row.isListed = false
                 return true
             case .updated: break
             }

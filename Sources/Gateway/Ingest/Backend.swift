@@ -56,9 +56,10 @@ struct Backend: Sendable {
         }
     }
 
-    /// The timeline by pull; answers as `sync`.
+    /// The timeline by pull; answers as `sync`, and as much at a time.
     func timeline(of user: UserID, after: Int64, limit: Int) async throws(ApusError) -> [UInt8] {
-        let page = try await ask { node.timelines.read(user, after: after, last: nil, epoch: nil, limit: limit, $0) }
+        var page = try await ask { node.timelines.read(user, after: after, last: nil, epoch: nil, limit: limit, $0) }
+        page.entries = Shard.firstPart(of: page.entries)
         return ServerFrames.page(
             epoch: page.head.epoch, events: page.entries.map(\.frame), head: page.head.seq, more: page.more,
             resync: page.resync)

@@ -41,6 +41,7 @@ struct Publisher: Sendable {
         _ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering<Outcome>, _ index: Int
     ) {
         node.inbox.append(notification, to: user, nowMilliseconds: now) { result in
+            CrashPoint.reach("append.after")
             if case .failure(let error) = result {
                 node.metrics.storeFailures.increment()
                 if error.outcome == .unknown { node.router.uncertain(user) }

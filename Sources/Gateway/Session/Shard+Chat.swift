@@ -14,11 +14,13 @@ extension Shard {
         case .conversations(let cursor, let limit): conversations(cursor, limit, user, id, slot)
         case .read(let conversation, let n, let force): read(conversation, n, force, user, id, slot)
         case .delivered(let conversation, let n):
-            tellOthers(.delivered(n: n), conversation, user, id, slot) {
+            tellOthers(.delivered(n: n), onlyOnce: true, conversation, user, id, slot) {
                 ChatFrames.delivered(user, in: conversation, n: n)
             }
         case .typing(let conversation, let on):
-            tellOthers(.typing, conversation, user, id, slot) { ChatFrames.typing(user, in: conversation, on: on) }
+            tellOthers(.typing, onlyOnce: false, conversation, user, id, slot) {
+                ChatFrames.typing(user, in: conversation, on: on)
+            }
         case .edit(let conversation, let n, let body):
             change(.edit(n: n, body: body), conversation, user, id, slot)
         case .recall(let conversation, let n): change(.recall(n: n), conversation, user, id, slot)
@@ -81,9 +83,10 @@ extension Shard {
         }
     }
 
-    /// A change that is not kept, and of which the others' sessions hear now.
+    /// A change of which the others' sessions hear now and never again. - Parameter onlyOnce: Not when it changed nothing.
     private func tellOthers(
-        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32,
+        _ change: ConversationChange, onlyOnce: Bool, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?,
+        _ slot: Int32,
         _ frame: @escaping @Sendable () -> [UInt8]
     ) {
         let messenger = messenger
@@ -92,7 +95,7 @@ extension Shard {
             case .refused(let error): shard.refuse(id, error, slot)
             case .noted(let audience):
                 shard.ok(id, JSONWriter.object { _ in }, slot)
-                if audience.changed { messenger.tell(audience.members.filter { $0 != user }, frame()) }
+                if audience.changed || !onlyOnce { messenger.tell(audience.members.filter { $0 != user }, frame()) }
             case .appended, .duplicate, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
             }
         }
@@ -107,7 +110,7 @@ extension Shard {
             case .after(let n): .after(n)
             }
         ask(
-            slot, id,
+            slot, id, isLarge: true,
             { node.conversations.history(of: conversation, for: user, range, limit: history.limit, $0) }
         ) { shard, slot, page in
             guard let page else { return shard.refuse(id, .notFound(conversation), slot) }
@@ -119,7 +122,7 @@ extension Shard {
         _ cursor: String?, _ limit: Int, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
     ) {
         let listing = ConversationListing(node: node, user: user)
-        ask(slot, id, { listing.page(before: cursor, limit: limit, $0) }) { shard, slot, page in
+        ask(slot, id, isLarge: true, { listing.page(before: cursor, limit: limit, $0) }) { shard, slot, page in
             shard.ok(id, page, slot)
         }
     }

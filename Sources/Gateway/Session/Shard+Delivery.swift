@@ -103,6 +103,7 @@ extension Shard {
         }
         var part = page
         part.entries = Self.firstPart(of: page.entries)
+        CrashPoint.reach("replay.page")
         switch sessions[slot].stream?.page(part) {
         case .deliver(let entries, let next):
             for entry in entries { send(json: entry.frame, to: slot) }

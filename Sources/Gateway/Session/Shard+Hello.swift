@@ -198,6 +198,7 @@ private final class Opening: @unchecked Sendable {
     func registered(_ result: Result<[SessionRecord], StoreError>) {
         // They are out of the directory, so they must go even when this session is gone or fails: nothing would reach
         // them any more.
+        CrashPoint.reach("hello.registered")
         if case .success(let evicted) = result {
             for record in evicted { shard.node.router.disconnect(user, record, .tooManySessions) }
         }

@@ -14,8 +14,11 @@ extension Shard {
         case .text(let frame): request(frame, slot)
         case .ping:
             if !sessions[slot].pings.take(nowMilliseconds: nowMilliseconds) { close(slot, .tooManyRequests) }
-        case .failure(let code, _): failed(slot, code)
-        case .pong, .binary, .close: break
+        case .failure(let code, _):
+            node.metrics.closed(code.rawValue)
+            ended(slot)
+        case .close: ended(slot)
+        case .pong, .binary: break
         }
     }
 
@@ -77,8 +80,11 @@ extension Shard {
     }
 
     /// Calls a store and brings its answer back to the session. Too many at once stop the reading of the socket.
+    ///
+    /// - Parameter isLarge: The answer may be as large as all that may wait for a session. Nothing is read behind such a
+    ///   request until it is answered, so that one is all that can be held over `Limits.outputBytesMax` (G9).
     func ask<Value: Sendable>(
-        _ slot: Int32, _ id: [UInt8]?, _ call: (@escaping Completion<Value>) -> Void,
+        _ slot: Int32, _ id: [UInt8]?, isLarge: Bool = false, _ call: (@escaping Completion<Value>) -> Void,
         _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
     ) {
         let key = key(slot)
@@ -86,6 +92,7 @@ extension Shard {
         if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax {
             sessions[slot].connection.pause(.operations)
         }
+        if isLarge { sessions[slot].connection.pause(.largeAnswer) }
         call { result in
             self.resume(key) { shard, slot in
                 shard.sessions[slot].operationsInFlight -= 1
@@ -100,14 +107,20 @@ extension Shard {
                     }
                     shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
                 }
-                // Last of all: what waits may end the session.
-                if shard.sessions.isUsed(slot),
-                    shard.sessions[slot].operationsInFlight == Limits.operationsInFlightMax - 1
-                {
-                    shard.sessions[slot].connection.resume(.operations)
-                }
+                shard.answered(slot, isLarge)
             }
         }
+    }
+
+    /// Reads what waited for an answer. Last of all: it may end the session.
+    private func answered(_ slot: Int32, _ isLarge: Bool) {
+        guard sessions.isUsed(slot) else { return }
+        var over: PauseReasons = isLarge ? .largeAnswer : []
+        if sessions[slot].operationsInFlight == Limits.operationsInFlightMax - 1 { over.insert(.operations) }
+        guard !over.isEmpty else { return }
+        // Behind TLS the output is over its mark only when it is flushed. A failed flush ends the connection at once.
+        if isLarge { sessions[slot].connection.flush() }
+        if sessions.isUsed(slot) { sessions[slot].connection.resume(over) }
     }
 
     // MARK: Operations
@@ -141,7 +154,7 @@ extension Shard {
 
     private func sync(_ sync: Operation.Sync, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         ask(
-            slot, id,
+            slot, id, isLarge: true,
             { node.timelines.read(user, after: sync.after, last: sync.last, epoch: sync.epoch, limit: sync.limit, $0) }
         ) { shard, slot, page in
             var page = page
@@ -158,8 +171,10 @@ extension Shard {
     private func inbox(_ query: Operation.Inbox, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         let query = InboxQuery(
             before: query.before, limit: query.limit, category: query.category, unreadOnly: query.unreadOnly)
-        ask(slot, id, { node.inbox.page(query, of: user, nowMilliseconds: node.time.wallMilliseconds(), $0) }) {
-            shard, slot, page in
+        ask(
+            slot, id, isLarge: true,
+            { node.inbox.page(query, of: user, nowMilliseconds: node.time.wallMilliseconds(), $0) }
+        ) { shard, slot, page in
             let body = JSONWriter.object {
                 $0.member("items", array: { list in page.items.forEach { list.element($0) } })
                 if let cursor = page.cursor {

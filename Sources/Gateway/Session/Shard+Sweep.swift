@@ -82,6 +82,7 @@ extension Shard {
         loop.scheduleTask(in: .milliseconds(Int64(delay))) {
             self.resume(key) { shard, slot in
                 guard shard.sessions[slot].operationsInFlight > 0, patience > 0 else {
+                    CrashPoint.reach("drain.close")
                     return shard.close(slot, .draining)
                 }
                 shard.sessions[slot].connection.pause(.draining)

@@ -149,11 +149,11 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         sessions[slot].connection.close(code, reason)
     }
 
-    /// The connection was failed and its close frame is on its way: it gets no more than the peer's time to answer.
-    func failed(_ slot: Int32, _ code: CloseCode) {
+    /// The connection failed or the peer closed it, and our close frame is on its way: it gets no more than the time to
+    /// be taken.
+    func ended(_ slot: Int32) {
         sessions[slot].phase = .closing
         sessions[slot].deadline = nowTick + UInt32(Limits.closeTimeoutSeconds)
-        node.metrics.closed(code.rawValue)
         leaveHub(slot)
     }
 

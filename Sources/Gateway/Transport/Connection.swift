@@ -285,7 +285,10 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
                 sendLast(FrameEncoder.close(code.rawValue, reason: why))
                 // The session is over now, not when the peer deigns to close.
                 application.received(self, output)
-            case .close(let code, _): answerClose(code, context)
+            case .close(let code, _):
+                answerClose(code, context)
+                // A peer that does not take the answer is gone all the same.
+                application.received(self, output)
             case .ping(let payload):
                 write(FrameEncoder.server(.pong, payload))
                 flushesAtReadComplete = true
@@ -335,6 +338,8 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let output = PauseReasons(rawValue: 8)
     /// The session is about to be closed: only what was asked before is answered.
     public static let draining = PauseReasons(rawValue: 16)
+    /// An answer that may fill the output by itself is on its way.
+    public static let largeAnswer = PauseReasons(rawValue: 32)
 }
 
 extension Optional where Wrapped == ByteBuffer {

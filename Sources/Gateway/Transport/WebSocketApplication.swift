@@ -24,7 +24,8 @@ public protocol WebSocketApplication: AnyObject {
     /// nothing is read until then.
     func upgrade(_ connection: Connection<Self>, _ request: RequestHead)
 
-    /// A message, ping or pong. Pings are answered by the connection before this is called.
+    /// A message, ping or pong; or the last of all, a close frame or a failure. Pings and closes are answered by the
+    /// connection before this is called.
     func received(_ connection: Connection<Self>, _ output: FrameDecoder.Output)
 
     /// The output buffer went over its limit (false) or was drained (true).

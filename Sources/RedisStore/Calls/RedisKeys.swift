@@ -19,10 +19,7 @@ enum RedisKeys {
     static func seen(_ user: UserID) -> [String] { [key(user, "q0"), key(user, "q1")] }
 
     static func due(_ shard: Int) -> String { "apus:{x:\(shard)}:due" }
-    static func dueShard(of user: UserID) -> Int { Int(hash(user) % UInt64(dueShards)) }
-
-    /// Chooses the connection and the shard of a user.
-    static func hash(_ user: UserID) -> UInt64 { Fingerprint.of(user.text.utf8) }
+    static func dueShard(of user: UserID) -> Int { Int(Fingerprint.of(user.text.utf8) % UInt64(dueShards)) }
 
     private static func key(_ user: UserID, _ name: String) -> String { "apus:{u:\(user.text)}:\(name)" }
 }

@@ -63,7 +63,7 @@ extension RedisArguments {
             add("read")
             add(n.bounded)
             add(force ? "1" : "0")
-            add(Limits.receiptMembersMax)
+            add(min(Limits.receiptMembersMax, limits.groupFanOut))
             return .progress
         case .delivered(let n):
             add("delivered")

@@ -3,6 +3,7 @@ import Core
 /// One run of a script: its keys and arguments, and how its answer is read. The scripts' headers say what stands where.
 struct ScriptCall<Answer: Sendable>: Sendable {
     let script: RedisScript
+    /// At least one, and all with the same hash tag.
     let keys: [String]
     let arguments: RedisArguments
     let decode: @Sendable (inout ReplyFields) throws(ReplyFields.Malformed) -> Answer
@@ -18,13 +19,14 @@ struct ScriptCall<Answer: Sendable>: Sendable {
     }
 
     /// The command, for the digest that the server gave the script.
-    func command(_ digest: [UInt8]) -> RedisArguments {
+    /// - Parameter lane: The key whose commands it stays in order with, when that is not the first of its own.
+    func command(_ digest: [UInt8], lane: String? = nil) -> RedisCommand {
         var command = RedisArguments("EVALSHA")
         command.add(digest)
         command.add(keys.count)
         for key in keys { command.add(key) }
         command.add(arguments)
-        return command
+        return RedisCommand(command, key: keys[0], lane: lane)
     }
 
     /// Reads the script's answer. One that is not as it should be says nothing about what was written.

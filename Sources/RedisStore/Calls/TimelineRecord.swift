@@ -2,7 +2,7 @@ import Chat
 import Core
 
 /// An event of a conversation as it stands in a timeline: `␁totals␟unread␟conversation␟` and the entry's record
-/// (docs/redis-keys.md). A third of the frame's length; the frame is made of it when it is read.
+/// (docs/redis-keys.md), half as long as its frame, which is made of it when it is read.
 struct TimelineRecord {
     private static let mark: UInt8 = 0x01
 

@@ -8,8 +8,16 @@ struct RedisCall: Sendable {
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     let deadline: UInt64
-    /// It was sent again once after the server had forgotten its scripts.
-    var resent = false
+    /// A script that the server has forgotten is sent again so often at most, within its deadline: somebody may make the
+    /// server forget it again meanwhile.
+    static let resendsMax = 20
+
+    /// How often it was sent again after the server had forgotten its scripts.
+    var resends = 0
+    /// `bytes` begin with `ASKING`, which has an answer of its own.
+    var isAsking = false
+    /// An error of the server is handed over as it is, for a Cluster's servers say by it where a key is.
+    var takesErrors = false
     let done: @Sendable (Result<RedisReply, StoreError>) -> Void
 }
 
@@ -25,8 +33,20 @@ struct HandshakeStep: Sendable {
         bytes = arguments.encoded()
     }
 
-    /// What a connection to `configuration` begins with.
+    /// What a connection that carries commands begins with.
     static func all(for configuration: RedisConfiguration) -> [HandshakeStep] {
+        var steps = login(for: configuration)
+        steps.append(HandshakeStep(.role, RedisArguments("ROLE")))
+        for script in RedisScript.allCases {
+            var words = RedisArguments("SCRIPT", "LOAD")
+            words.add(script.source)
+            steps.append(HandshakeStep(.load(script), words))
+        }
+        return steps
+    }
+
+    /// What every connection begins with.
+    static func login(for configuration: RedisConfiguration) -> [HandshakeStep] {
         var steps: [HandshakeStep] = []
         if let password = configuration.password {
             var words = RedisArguments("AUTH")
@@ -38,12 +58,6 @@ struct HandshakeStep: Sendable {
             steps.append(HandshakeStep(.select, RedisArguments("SELECT", String(configuration.database))))
         }
         steps.append(HandshakeStep(.name, RedisArguments("CLIENT", "SETNAME", "apus")))
-        steps.append(HandshakeStep(.role, RedisArguments("ROLE")))
-        for script in RedisScript.allCases {
-            var words = RedisArguments("SCRIPT", "LOAD")
-            words.add(script.source)
-            steps.append(HandshakeStep(.load(script), words))
-        }
         return steps
     }
 }

@@ -27,11 +27,13 @@ struct RedisConnectionState {
     private enum Pending {
         case call(RedisCall)
         case step(HandshakeStep.Kind, deadline: UInt64)
+        /// What an `ASKING` is answered; the call that it belongs to comes next.
+        case asking(deadline: UInt64)
 
         var deadline: UInt64 {
             switch self {
             case .call(let call): call.deadline
-            case .step(_, let deadline): deadline
+            case .step(_, let deadline), .asking(let deadline): deadline
             }
         }
     }
@@ -91,8 +93,14 @@ extension RedisConnectionState {
             held.append(call)
             return .hold
         }
+        return .write(expect(call))
+    }
+
+    /// - Returns: What is to be written.
+    private mutating func expect(_ call: RedisCall) -> ByteBuffer {
+        if call.isAsking { pending.append(.asking(deadline: call.deadline)) }
         pending.append(.call(call))
-        return .write(call.bytes)
+        return call.bytes
     }
 
     /// The connection is there. - Returns: the handshake, to be written at once.
@@ -134,6 +142,7 @@ extension RedisConnectionState {
         switch owner {
         case .step(let kind, _): return receivedStep(kind, reply)
         case .call(let call): return receivedAnswer(to: call, reply)
+        case .asking: return Reception()
         }
     }
 
@@ -152,7 +161,7 @@ extension RedisConnectionState {
         var reception = Reception()
         if case .error(let message) = reply {
             switch RedisErrors.kind(message) {
-            case "NOSCRIPT" where isReady && !call.resent:
+            case "NOSCRIPT" where isReady && call.resends < RedisCall.resendsMax:
                 phase = .reloading
                 resend.append(call)
                 return resumeOrClose(reception)
@@ -161,7 +170,9 @@ extension RedisConnectionState {
                 reception.refused = startDraining("the server is a replica now")
             default: break
             }
-            reception.answered = (call, .failure(RedisErrors.storeError(message)))
+            reception.answered = (
+                call, call.takesErrors ? .success(reply) : .failure(RedisErrors.storeError(message))
+            )
         } else {
             reception.answered = (call, .success(reply))
         }
@@ -179,14 +190,10 @@ extension RedisConnectionState {
             let loads = steps.filter { if case .load = $0.kind { true } else { false } }
             reception.write = write(loads, deadline: resend.first?.deadline ?? 0)
             for var call in resend {
-                call.resent = true
-                pending.append(.call(call))
-                reception.write.append(call.bytes)
+                call.resends += 1
+                reception.write.append(expect(call))
             }
-            for call in held {
-                pending.append(.call(call))
-                reception.write.append(call.bytes)
-            }
+            for call in held { reception.write.append(expect(call)) }
             resend = []
             held = []
         case .draining(let why): reception.next = .close(.unreachable(why))

@@ -7,6 +7,7 @@ final class RedisMetrics: Sendable {
     private let outages: Metrics.Counter
     private let timeouts: Metrics.Counter
     private let inFlight: Metrics.Gauge
+    private let redirections: [Redirection.Kind: Metrics.Counter]
     private let total = Atomic<Int>(0)
 
     init(_ factory: any MetricsFactory) {
@@ -14,6 +15,11 @@ final class RedisMetrics: Sendable {
         outages = Metrics.Counter(label: "apus_redis_outages_total", factory: factory)
         timeouts = Metrics.Counter(label: "apus_redis_timeouts_total", factory: factory)
         inFlight = Metrics.Gauge(label: "apus_redis_in_flight", factory: factory)
+        redirections = Dictionary(
+            uniqueKeysWithValues: Redirection.Kind.allCases.map { kind in
+                let label = "apus_redis_redirections_total"
+                return (kind, Metrics.Counter(label: label, dimensions: [("kind", kind.rawValue)], factory: factory))
+            })
     }
 
     /// The time from a call to its answer, errors of the server included.
@@ -24,6 +30,9 @@ final class RedisMetrics: Sendable {
 
     /// A command was not answered in time.
     func timedOut() { timeouts.increment() }
+
+    /// A server of a Cluster said that a command must go elsewhere, or come again.
+    func redirected(_ kind: Redirection.Kind) { redirections[kind]?.increment() }
 
     /// Commands waiting for answers, all connections together.
     func addInFlight(_ change: Int) {

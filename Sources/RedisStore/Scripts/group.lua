@@ -61,7 +61,8 @@ if what == 'create' then
     if call('HGET', META, 'c') ~= user then return refused('exists') end
     local record = call('LINDEX', LOG, 0)
     local first = {}
-    for name in string.gmatch(match(parse_entry(record).rest, '^created\31([^\31]*)'), '%S+') do first[#first + 1] = name end
+    local names = match(parse_entry(record).rest, '^created\31([^\31]*)')
+    for name in string.gmatch(names, '%S+') do first[#first + 1] = name end
     return committed('duplicate', 1, record, false, limit, first)
   end
   if #users > members_max then return refused('members') end

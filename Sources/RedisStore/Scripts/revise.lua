@@ -21,7 +21,8 @@ local entry = parse_entry(call('LINDEX', LOG, str(index)))
 local message = parse_message(entry)
 
 local function appended(kind, rest)
-  return committed('appended', log.head + 1, append_entry(log, by, kind, log.messages, rest), is_direct, tonumber(ARGV[6]))
+  local record = append_entry(log, by, kind, log.messages, rest)
+  return committed('appended', log.head + 1, record, is_direct, tonumber(ARGV[6]))
 end
 
 -- An edit knows the one before it, and the message the newest: so a recall finds them all.

@@ -126,10 +126,11 @@ struct ConfigurationBuilder {
             throw missingPartner(.natsURL, .redisURL, "several nodes need both, one embedded node neither")
         }
         guard let redis, let nats else { return (nil, nil) }
-        guard Self.has(redis, schemes: ["redis", "rediss", "redis+sentinel", "redis+cluster"]) else {
+        let schemes = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"]
+        guard Self.has(redis, schemes: schemes) else {
             throw values.problem(
                 .redisURL, "is no Redis URL",
-                "write redis://host:6379, rediss://, redis+sentinel://h1,h2/name or redis+cluster://h1,h2")
+                "write redis://host:6379 or redis+cluster://h1,h2; rediss:// and rediss+cluster:// for TLS")
         }
         guard nats.split(separator: ",").allSatisfy({ Self.has(String($0), schemes: ["nats", "tls"]) }) else {
             throw values.problem(.natsURL, "is no list of NATS URLs", "write nats://host:4222, several with commas")

@@ -30,9 +30,10 @@ extension Setting {
     static let redisURL = Setting(
         "redis.url", .text, shown: .url,
         about:
-            "redis://[user:pass@]host:port[/db], or rediss:// for TLS (Sentinel and Cluster are not there yet); with nats.url. Unset: embedded."
+            "redis://[user:pass@]host:port[/db], or redis+cluster://[user:pass@]h1:p1,h2:p2 with some servers of a Cluster; rediss:// and rediss+cluster:// for TLS (Sentinel is not there yet); with nats.url. Unset: embedded."
     )
-    static let redisCA = Setting("redis.ca", about: "CA certificates (PEM) for rediss://. Unset: the system's.")
+    static let redisCA = Setting(
+        "redis.ca", about: "CA certificates (PEM) for rediss:// and rediss+cluster://. Unset: the system's.")
     static let natsURL = Setting(
         "nats.url", .text, shown: .url,
         about: "nats://host:port, several with commas; with redis.url. Unset: in-process bus.")

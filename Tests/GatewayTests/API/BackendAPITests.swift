@@ -102,6 +102,23 @@ struct BackendAPITests {
         }
     }
 
+    @Test("A page of timeline is no larger than one of sync, and the pages together are everything")
+    func timelineBytes() async throws {
+        let (node, user) = (try await TestNode.shared, someUser())
+        try await node.appendSilently(user, count: 20, bytes: 60_000)
+        var seqs: [Int64] = []
+        var more = true
+        while more {
+            let answer = try await node.backend("GET", "/v1/users/\(user)/timeline?after=\(seqs.last ?? 0)")
+            #expect(answer.body.utf8.count < Limits.outputBytesMax + 1024)
+            let page = answer.json.list("events").compactMap { $0.number("seq") }
+            try #require(!page.isEmpty)
+            seqs += page
+            more = answer.json.bool("more") == true
+        }
+        #expect(seqs == Array(1...20))
+    }
+
     @Test("disconnect closes all sessions of the user, with the given code and reason or with 4404")
     func disconnect() async throws {
         let (node, user, other) = (try await TestNode.shared, someUser(), someUser())

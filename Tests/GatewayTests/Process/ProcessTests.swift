@@ -50,7 +50,7 @@ struct ProcessTests {
                     stored.change { $0.append("n\(i)") }
                 }
             }
-            try await eventually("some are stored") { stored.value.count >= 30 }
+            try await eventually("some are stored", within: 60) { stored.value.count >= 30 }
             process.server.killNow()
             await publishing.value
             var seen: [JSONObject] = []

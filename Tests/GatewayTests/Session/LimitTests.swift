@@ -149,6 +149,51 @@ struct LimitTests {
         }
     }
 
+    @Test("However many large answers a session asks for, one is under way at a time, and all come in order")
+    func largeAnswers() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            try await node.appendSilently(user, count: 5, bytes: 50_000)
+            let (client, _) = try await node.session(user)
+            defer { client.drop() }
+            node.fault.mode = .readsHeld
+            var frames: [UInt8] = []
+            for id in 1...64 {
+                let op = id == 64 ? "\"ping\"" : "\"sync\",\"after\":0"
+                frames += Array(
+                    FrameEncoder.client(.text, Array("{\"id\":\(id),\"op\":\(op)}".utf8)).readableBytesView)
+            }
+            try await client.send(raw: frames)
+            try await eventually("the store is asked") { node.fault.calls(.read) > 0 }
+            #expect(try await client.isSilent(forMilliseconds: 300))
+            #expect(node.fault.calls(.read) == 1)
+            node.fault.mode = .up
+            for id in 1...64 { #expect(try await client.frame().number("re") == Int64(id)) }
+        }
+    }
+
+    @Test("While a reader takes nothing, the store is not asked for the large answers that it wants")
+    func largeAnswersNotTaken() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            try await node.appendSilently(user, count: 5, bytes: 50_000)
+            let client = try await ScriptedClient.connect(port: node.port, receiveBufferBytes: 8192)
+            defer { client.drop() }
+            _ = try await client.hello(token: try await TestNode.token(user))
+            try await client.setReading(false)
+            // 48 MB of answers: many times what the kernel takes off the node's hands.
+            for id in 1...190 { try await client.send("{\"id\":\(id),\"op\":\"sync\",\"after\":0}") }
+            try await eventually("no more is asked for", within: 20) {
+                let before = node.fault.calls(.read)
+                try await Task.sleep(for: .milliseconds(500))
+                return before > 0 && node.fault.calls(.read) == before
+            }
+            #expect(node.fault.calls(.read) < 100)
+            try await client.setReading(true)
+            for id in 1...190 { #expect(try await client.frame(within: 20).number("re") == Int64(id)) }
+        }
+    }
+
     @Test("A session that answers no close frame is cut off after 5 s")
     func closeUnanswered() async throws {
         let (client, _) = try await TestNode.shared.session(someUser())

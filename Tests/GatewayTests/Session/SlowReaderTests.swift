@@ -66,6 +66,52 @@ struct SlowReaderTests {
         }
     }
 
+    @Test("What waited behind a slow reader's output may end the session the moment it reads again")
+    func endsWhenWritable() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            let slow = try await stalled(node, user)
+            defer { slow.drop() }
+            try await flood(node, user, count: 150)
+            // Not decoded while the output is over its mark. Too many pings close the session, and the close frame behind
+            // them frees its slot within the same call: who touched the session after that would touch an empty slot.
+            let ping = Array(FrameEncoder.client(.ping, [UInt8]()).readableBytesView)
+            let close = Array(FrameEncoder.client(.close, [0x03, 0xE8]).readableBytesView)
+            try await slow.send(raw: (0..<12).flatMap { _ in ping } + close)
+            try await slow.setReading(true)
+            try await eventually("the session is gone") {
+                try await node.backend("GET", "/v1/users/\(user)/presence").json.string("state") == "offline"
+            }
+            let (client, _) = try await node.session(user)
+            defer { client.drop() }
+            #expect(try await client.ask("ping")["ok"] != nil)
+        }
+    }
+
+    @Test("A reader that closes and takes nothing any more is offline at once, not when its socket is given up (G8)")
+    func closesUnread() async throws {
+        try await TestNode.run { node in
+            // How many events the kernel takes off the node's hands, and the node holds for a slow reader.
+            let first = someUser()
+            let measure = try await stalled(node, first)
+            defer { measure.drop() }
+            try await flood(node, first, count: 150)
+            try await measure.setReading(true)
+            var held = 0
+            while try await measure.frame().string("ev") == "notification" { held += 1 }
+            // Three fewer: something waits in the node, and not so much that it stops reading.
+            let user = someUser()
+            let slow = try await stalled(node, user)
+            defer { slow.drop() }
+            let data = String(repeating: "x", count: 60_000)
+            for _ in 0..<held - 3 { try await node.notify(user, "\"type\":\"a.b\",\"data\":\"\(data)\"") }
+            try await slow.send(.close, [0x03, 0xE8])
+            try await eventually("offline", within: 3) {
+                try await node.backend("GET", "/v1/users/\(user)/presence").json.string("state") == "offline"
+            }
+        }
+    }
+
     @Test("A reader that takes nothing for 20 s is closed with 4508, and resumes without a hole")
     func tooSlow() async throws {
         try await TestNode.run { node in

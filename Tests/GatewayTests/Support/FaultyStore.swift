@@ -19,6 +19,8 @@ final class FaultyStore: Sendable {
         case readsFail
         /// Writes happen, but their answers are lost.
         case answersLost
+        /// Writes work; the answers of reads wait until the mode is another.
+        case readsHeld
     }
 
     /// Calls whose number tests look at.
@@ -26,6 +28,7 @@ final class FaultyStore: Sendable {
 
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
+    private let waiting = Mutex<[@Sendable () -> Void]>([])
     private let counts = Mutex<[Counted: Int]>([:])
 
     init(_ store: EmbeddedStore) { self.store = store }
@@ -36,16 +39,25 @@ final class FaultyStore: Sendable {
 
     var mode: Mode {
         get { current.withLock { $0 } }
-        set { current.withLock { $0 = newValue } }
+        set {
+            current.withLock { $0 = newValue }
+            guard newValue != .readsHeld else { return }
+            let calls = waiting.withLock { waiting in
+                defer { waiting = [] }
+                return waiting
+            }
+            for call in calls { call() }
+        }
     }
 
     /// Passes a call on, or fails it as the mode says. `writes` calls are done even when their answers are lost.
-    private func pass<Value>(
+    private func pass<Value: Sendable>(
         writes: Bool = false, _ done: @escaping Completion<Value>, _ call: (@escaping Completion<Value>) -> Void
     ) {
         switch mode {
         case .up: call(done)
-        case .readsFail where writes: call(done)
+        case .readsFail where writes, .readsHeld where writes: call(done)
+        case .readsHeld: call { result in self.waiting.withLock { $0.append { done(result) } } }
         case .unavailable, .readsFail: done(.failure(StoreError(.notStored, "switched off")))
         case .hanging: Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
         case .answersLost:

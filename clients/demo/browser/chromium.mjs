@@ -118,6 +118,7 @@ export class Page {
     const page = new Page((method, params) => wire.send(method, params, sessionId));
     wire.sessions.set(sessionId, (/** @type {any} */ message) => page.#hear(message));
     for (const domain of ['Page', 'Runtime', 'Log']) await page.send(`${domain}.enable`);
+    await page.send('Emulation.setFocusEmulationEnabled', { enabled: true }); // Each page is one that somebody looks at.
     await page.resize(1280, 800);
     await page.send('Page.navigate', { url });
     return page;
@@ -150,6 +151,20 @@ export class Page {
       if (Date.now() > end) throw new Error(`not within ${ms} ms: ${expression}`);
       await new Promise((resolve) => { setTimeout(resolve, pollMs); });
     }
+  }
+
+  /** Types as a keyboard does, into what a selector finds. @param {string} selector @param {string} text */
+  async type(selector, text) {
+    await this.eval(`document.querySelector(${JSON.stringify(selector)}).focus()`);
+    await this.send('Input.insertText', { text });
+  }
+
+  /** @param {'Enter' | 'Escape' | 'ArrowUp'} key */
+  async press(key) {
+    const windowsVirtualKeyCode = { Enter: 13, Escape: 27, ArrowUp: 38 }[key];
+    const text = key === 'Enter' ? '\r' : undefined;
+    await this.send('Input.dispatchKeyEvent', { type: 'keyDown', key, code: key, windowsVirtualKeyCode, text });
+    await this.send('Input.dispatchKeyEvent', { type: 'keyUp', key, code: key, windowsVirtualKeyCode });
   }
 
   /** @param {number} width @param {number} height */

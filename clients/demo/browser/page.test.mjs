@@ -70,12 +70,12 @@ after(async () => {
 });
 
 test('alice signs in by a click, bob by the address, and both are live', async () => {
-  alice = await browser.open(`${gateway.url}/`);
+  alice = await browser.open(`${gateway.url}/#/inbox`);
   await alice.until(`${hook('user-alice')} && ${hook('user-bob')}`);
   await picture(alice, 'sign-in');
   await alice.eval(`${hook('user-alice')}.click()`);
   await alice.until(state('live'));
-  bob = await browser.open(`${gateway.url}/?user=bob`);
+  bob = await browser.open(`${gateway.url}/?user=bob#/inbox`);
   await bob.until(state('live'));
   await alice.until(`${hook('session')}.textContent.startsWith('s-')`);
   await alice.until(`!${hook('empty')}.hidden`);

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { token } from '../../testing/fake-gateway.mjs';
 import { endWithin } from '../../testing/watchdog.mjs';
 import {
-  backoffMs, closePolicy, expiryOf, isPosition, judge, positionAfter, refusalCloseCode, renewAfterMs, times,
+  backoffMs, closePolicy, directConversation, expiryOf, isPosition, judge, newClientID, positionAfter, refusalCloseCode,
+  renewAfterMs, sendPolicy, times,
 } from '../apus.js';
 
 endWithin(60);
@@ -80,4 +81,25 @@ test('a token is renewed well before its end, at no moment that a crowd shares, 
   assert.equal(renewAfterMs(10, 0), 1000);
   assert.equal(renewAfterMs(0, 0), null);
   assert.equal(renewAfterMs(1e15, 0), times.timerMax);
+});
+
+test('a message whose send failed waits, is sent again soon, or never', () => {
+  for (const code of ['not_connected', 'disconnected']) assert.equal(sendPolicy(code), 'wait', code);
+  for (const code of ['unavailable', 'rate_limited', 'timeout']) assert.equal(sendPolicy(code), 'again', code);
+  for (const code of ['bad_request', 'forbidden', 'not_found', 'conflict', 'too_large', 'unknown_op', 'internal', 'closed']) {
+    assert.equal(sendPolicy(code), 'refused', code);
+  }
+});
+
+test('a direct conversation is named by its two users in byte order, colons escaped', () => {
+  assert.equal(directConversation('bob', 'alice'), 'd:alice:bob');
+  assert.equal(directConversation('a', 'b:c'), 'd:a:b%3Ac');
+  assert.equal(directConversation('a:b', 'c'), 'd:a%3Ab:c');
+  assert.equal(directConversation('a', 'B'), 'd:B:a');
+});
+
+test('a client id is one of the protocol, and another each time', () => {
+  const ids = new Set(Array.from({ length: 100 }, newClientID));
+  assert.equal(ids.size, 100);
+  for (const id of ids) assert.match(id, /^[A-Za-z0-9_-]{1,64}$/);
 });
