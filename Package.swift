@@ -165,7 +165,7 @@ let package = Package(
             ]),
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
-        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging]),
+        tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("Tidy", []),
     ]

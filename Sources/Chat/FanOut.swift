@@ -22,6 +22,8 @@ public struct FanOut: Hashable, Sendable {
     }
 
     private let target: Int64
+    /// Milliseconds since 1970.
+    private let oldest: Int64
     /// The last answer of the log, when it was asked because the member is beyond it.
     private var checking: EntryPosition?
     private var isResetting = false
@@ -33,8 +35,13 @@ public struct FanOut: Hashable, Sendable {
     private static let catchUpMax: Int64 = 1000
 
     /// Begins with an entry that was just appended: in the usual case the member's cursor stands right before it.
-    public static func begin(_ commit: Commit, for member: UserID) -> (FanOut, Action) {
-        let fanOut = FanOut(target: commit.entry.position.number)
+    ///
+    /// - Parameter now: Tells which entries are older than a timeline keeps events, for instance imported ones: they are
+    ///   not written into it one by one. 0: none is.
+    public static func begin(
+        _ commit: Commit, for member: UserID, nowMilliseconds now: Int64 = 0
+    ) -> (FanOut, Action) {
+        let fanOut = FanOut(target: commit.entry.position.number, now: now)
         var mode = commit.isLarge ? AdvanceStep.Mode.join : .follow
         if case .group(let change) = commit.entry.content, change.kind == .created || change.kind == .added,
             change.users.contains(member)
@@ -44,13 +51,16 @@ public struct FanOut: Hashable, Sendable {
         return (fanOut, .advance(AdvanceStep(mode: mode, from: commit.previous, entries: [commit.entry])))
     }
 
-    /// Begins without an entry at hand: somebody else did not finish.
-    public static func catchUp(to head: EntryPosition) -> (FanOut, Action) {
+    /// Begins without an entry at hand: somebody else did not finish. `now` is as in `begin`.
+    public static func catchUp(to head: EntryPosition, nowMilliseconds now: Int64 = 0) -> (FanOut, Action) {
         // A step without entries asks where the member stands.
-        (FanOut(target: head.number), .advance(AdvanceStep(from: head, entries: [])))
+        (FanOut(target: head.number, now: now), .advance(AdvanceStep(from: head, entries: [])))
     }
 
-    private init(target: Int64) { self.target = target }
+    private init(target: Int64, now: Int64) {
+        self.target = target
+        oldest = now - Int64(Limits.timelineDaysMax) * 86_400_000
+    }
 
     /// The member's side answered. - Returns: nil when this does not end.
     public mutating func advanced(_ outcome: AdvanceOutcome, by step: AdvanceStep) -> Action? {
@@ -79,7 +89,8 @@ public struct FanOut: Hashable, Sendable {
             checking = nil
             return .done
         }
-        guard !page.entries.isEmpty else { return .done }
+        guard let first = page.entries.first else { return .done }
+        guard first.timestampMilliseconds >= oldest else { return .describe }
         guard page.head.number - page.from.number <= Self.catchUpMax else { return .describe }
         let isJoining = position == nil || page.from.number > (position?.number ?? 0)
         return .advance(AdvanceStep(mode: isJoining ? .join : .follow, from: page.from, entries: page.entries))

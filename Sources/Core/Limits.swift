@@ -155,6 +155,16 @@ public enum Limits {
     /// Events that a resume reads from the store at a time.
     public static let replayPageMax = 200
 
+    // MARK: Imports
+
+    /// One row of a CSV file: paopao's longest are below 4 KiB, so a longer one is a quote that nobody closed.
+    public static let importRowBytesMax = 1024 * 1024
+    /// Conversations that are written at once. Each has one command under way, so a Redis that serves people too is at most
+    /// this many short scripts behind; and one fsync of the embedded store serves as many.
+    public static let importConversationsMax = 64
+    /// How long an import waits for a store that fails before it gives up: a restart of Redis is over by then.
+    public static let importPatienceSeconds = 30
+
     // MARK: Nodes
 
     /// How long a node counts as alive after its last sign.

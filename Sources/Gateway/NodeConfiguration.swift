@@ -23,6 +23,8 @@ public struct NodeConfiguration: Sendable {
     public var sessionsPerUser = Limits.sessionsPerUser
     /// Sessions of one client address; 0 means no limit.
     public var sessionsPerAddress = Limits.sessionsPerAddress
+    /// Members up to which a group's messages are written into every member's timeline, 1...`Limits.groupMembersMax`.
+    public var groupFanOut = Limits.groupFanOutMax
     /// Seconds between server pings, 1...3600.
     public var pingSeconds = Limits.pingSeconds
 

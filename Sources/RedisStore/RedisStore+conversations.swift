@@ -82,14 +82,21 @@ extension RedisStore {
     }
 
     /// Goes through the shards, beginning anywhere so that a small limit does not favour the first ones.
+    ///
+    /// - Throws: When a shard could not be asked and there is nothing to tell of the others.
     private func claim(_ limit: Int, before: Int64, now: Int64) async throws -> [FanOutTicket] {
         var tickets: [FanOutTicket] = []
+        var failure: (any Error)?
         let first = Int.random(in: 0..<RedisKeys.fanOutShards)
         for step in 0..<RedisKeys.fanOutShards where tickets.count < limit {
             let shard = (first + step) % RedisKeys.fanOutShards
             let call = ScriptCall.fanOutClaim(shard: shard, now: now, before: before, limit: limit - tickets.count)
-            tickets += try await answer { run(call, $0) }
+            do { tickets += try await answer { run(call, $0) } } catch {
+                // In a Cluster the others may be there.
+                failure = error
+            }
         }
+        if let failure, tickets.isEmpty { throw failure }
         return tickets
     }
 }

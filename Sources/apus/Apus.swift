@@ -2,15 +2,17 @@ import ArgumentParser
 import Core
 import Foundation
 
-/// The executable. Exit status: 0 after a drain, 64 for a configuration error, 69 when a server that the node needs
-/// cannot be reached at start (PROTOCOL §6), 1 for anything else.
+/// The executable. Exit status: 0 after a drain, 64 for a configuration error, 65 for a file that cannot be read as
+/// what it should be, 69 when a server that is needed cannot be reached (PROTOCOL §6), 1 for anything else.
 @main
 struct Apus: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apus",
         abstract: "A real-time notification and messaging gateway.",
         version: Version.text,
-        subcommands: [ServeCommand.self, CheckConfigCommand.self, TokenCommand.self, VersionCommand.self])
+        subcommands: [
+            ServeCommand.self, CheckConfigCommand.self, TokenCommand.self, ImportCommand.self, VersionCommand.self,
+        ])
 
     static func main() async {
         do {
@@ -22,6 +24,8 @@ struct Apus: AsyncParsableCommand {
             }
         } catch let error as ConfigurationError {
             stop(error.description, EX_USAGE)
+        } catch let error as ImportFileError {
+            stop(error.description, EX_DATAERR)
         } catch let error as UnreachableError {
             stop(error.description, EX_UNAVAILABLE)
         } catch {
@@ -38,5 +42,7 @@ struct Apus: AsyncParsableCommand {
 /// What people read, as opposed to the log.
 enum Output {
     static func line(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+    /// Replaces the line that the cursor of a terminal stands in.
+    static func status(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[2K\(text)".utf8)) }
     static func error(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }

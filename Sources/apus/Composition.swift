@@ -11,7 +11,7 @@ import NIOPosix
 import RedisStore
 import Synchronization
 
-/// Builds a node from its configuration and runs it until it has drained. The only place that names adapters.
+/// Builds a node from its configuration and runs it until it has drained. Names adapters, as only `Stores` does besides.
 struct Composition {
     /// How long a node waits at start for a server that it needs (PROTOCOL §6).
     private static let startSeconds = 30
@@ -67,6 +67,12 @@ struct Composition {
 
     // MARK: Adapters
 
+    private var limits: StoreLimits {
+        var limits = StoreLimits.standard
+        limits.groupFanOut = configuration.groupFanOut
+        return limits
+    }
+
     private struct Adapters {
         var ports: NodePorts
         var close: @Sendable () async -> Void
@@ -86,10 +92,7 @@ struct Composition {
     }
 
     private func embedded() throws -> Adapters {
-        let store: EmbeddedStore
-        do {
-            store = try EmbeddedStore(folder: URL(fileURLWithPath: configuration.dataFolder))
-        } catch { throw ConfigurationError("\(error)") }
+        let store = try Stores.embedded(folder: configuration.dataFolder, limits: limits)
         let bus = InProcessBus(subjects: try subjects())
         return Adapters(
             ports: NodePorts(
@@ -101,17 +104,8 @@ struct Composition {
     private func connect(
         _ settings: RedisSettings, _ group: MultiThreadedEventLoopGroup, _ relay: Relay
     ) async throws -> RedisStore {
-        do {
-            var configuration = try RedisConfiguration(url: settings.url)
-            configuration.authorityFile = settings.certificateAuthority
-            let store = try RedisStore(configuration: configuration, eventLoopGroup: group, logger: logger)
-            store.onReconnect { relay.node?.storeReconnected() }
-            try await store.connect(withinSeconds: Self.startSeconds)
-            for warning in try await store.checkServer() { logger.warning("\(warning)") }
-            return store
-        } catch {
-            if error.kind == .unreachable { throw UnreachableError(error.description) }
-            throw ConfigurationError(error.description)
+        try await Stores.redis(settings, on: group, withinSeconds: Self.startSeconds, limits: limits, logger: logger) {
+            relay.node?.storeReconnected()
         }
     }
 

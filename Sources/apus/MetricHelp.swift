@@ -8,7 +8,7 @@ enum MetricHelp {
         "apus_sessions_closed_total": "Sessions that this node closed, by close code.",
         "apus_sessions_behind_total": "Times that a slow session had its bodies withheld.",
         "apus_frames_in_total": "Text frames received.",
-        "apus_events_appended_total": "Durable events appended by this node.",
+        "apus_events_appended_total": "Notifications appended by this node.",
         "apus_events_duplicate_total": "Events whose id was stored before.",
         "apus_events_delivered_total": "Durable events written to sockets as they came.",
         "apus_publish_to_socket_seconds": "From taking an event in to writing it to a socket.",

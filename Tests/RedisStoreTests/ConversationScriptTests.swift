@@ -171,7 +171,7 @@ struct ConversationScriptTests {
         let edit = ConversationChange.edit(n: 1, body: ChatBench.body("b"))
         #expect(try await refusal(edit, by: higher) == .forbidden)
         #expect(try await refusal(.recall(n: 1), by: higher) == .forbidden)
-        #expect(try await refusal(edit, by: lower, at: now + window) == .forbidden)
+        #expect(try await refusal(edit, by: lower, at: now + window + 1) == .forbidden)
         for n in [Int64.min, -1, 0, 2, .max] {
             #expect(try await refusal(.edit(n: n, body: [0x7B, 0x7D]), by: lower) == .notFound)
             #expect(try await refusal(.react(n: n, key: "k", on: true), by: higher) == .notFound)

@@ -44,6 +44,7 @@ extension ConversationWriter {
                 ApusError(.tooLarge, "n: a message may be edited \(Limits.editsPerMessageMax) times; send another one"))
         }
         guard let kept = try bodies.keep(body, of: n, at.row.key) else { return .refused(.noMessage) }
+        if kept == message.body { return try noted(at, changed: false) }
         let commit = try append(.edited(n: n, body: body), &at, body: kept)
         try messages.edit(n, body: kept, at: commit.entry.timestampMilliseconds, at.row.key)
         return .appended(commit)

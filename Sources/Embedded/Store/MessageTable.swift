@@ -10,6 +10,8 @@ struct MessageRow {
     let at: Int64
     let isRecalled: Bool
     let edits: Int
+    /// Its row in `bodies`.
+    let body: Int64
 }
 
 /// Messages and the reactions to them, inside a transaction of `GroupCommit`.
@@ -19,12 +21,12 @@ struct MessageTable {
     func find(_ n: Int64, _ conversation: Int64) throws -> MessageRow? {
         try db.first(
             """
-            SELECT m.sender, l.at, b.gone, m.edits FROM messages m
+            SELECT m.sender, l.at, b.gone, m.edits, m.body FROM messages m
                 JOIN log l ON l.conversation = m.conversation AND l.number = m.number
                 JOIN bodies b ON b.body = m.body
             WHERE m.conversation = ? AND m.n = ?
             """, [conversation, n]
-        ).map { MessageRow(n: n, sender: $0[0], at: $0[1], isRecalled: $0[2], edits: $0[3]) }
+        ).map { MessageRow(n: n, sender: $0[0], at: $0[1], isRecalled: $0[2], edits: $0[3], body: $0[4]) }
     }
 
     /// Adds the message of an entry; `own` counts those of its sender.

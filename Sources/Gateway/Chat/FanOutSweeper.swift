@@ -34,8 +34,9 @@ struct FanOutSweeper: Sendable {
         }
         node.metrics.fanOutsSwept.increment()
         let round = FanOutRound(node: node, ticket: ticket, members: page.members.count)
+        let now = node.time.wallMilliseconds()
         for member in page.members {
-            let (machine, action) = FanOut.catchUp(to: page.head)
+            let (machine, action) = FanOut.catchUp(to: page.head, nowMilliseconds: now)
             round.run(machine, action, for: member) { _ in }
         }
     }

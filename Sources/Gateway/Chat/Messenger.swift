@@ -17,7 +17,7 @@ struct Messenger: Sendable {
     ) {
         apply(change, to: conversation, by: author) { result in
             done(result)
-            if case .success(let outcome) = result { follow(outcome, by: author, in: conversation, nil) }
+            if case .success(let outcome) = result { follow(outcome, of: change, by: author, in: conversation, nil) }
         }
     }
 
@@ -30,7 +30,7 @@ struct Messenger: Sendable {
             switch result {
             case .failure(let error): done(.failure(error))
             case .success(let outcome):
-                follow(outcome, by: author, in: conversation) { state in done(state.map { (outcome, $0) }) }
+                follow(outcome, of: change, by: author, in: conversation) { state in done(state.map { (outcome, $0) }) }
             }
         }
     }
@@ -66,12 +66,16 @@ struct Messenger: Sendable {
 
     /// Does what an outcome asks for. `settled` hears of the author's own side.
     private func follow(
-        _ outcome: CommitOutcome, by author: UserID, in conversation: ConversationID,
+        _ outcome: CommitOutcome, of change: ConversationChange, by author: UserID, in conversation: ConversationID,
         _ settled: Completion<MembershipState?>?
     ) {
         switch outcome {
         case .appended(let commit), .duplicate(let commit): fanOut(commit, by: author, settled)
-        case .cursor(let n, let own): moveCursor(n: n, own: own, of: author, in: conversation, settled)
+        case .cursor(let n, let own):
+            let read = LogEntry.Content.read(n: n, own: own)
+            var isForced = false
+            if case .read(_, let force) = change { isForced = force }
+            moveCursor(read, isForced: isForced, of: author, in: conversation, settled)
         case .noted, .refused: settled?(.success(nil))
         }
     }
@@ -84,8 +88,9 @@ struct Messenger: Sendable {
             return
         }
         let round = FanOutRound(node: node, ticket: commit.ticket, members: commit.members.count)
+        let now = node.time.wallMilliseconds()
         for member in commit.members {
-            let (machine, action) = FanOut.begin(commit, for: member)
+            let (machine, action) = FanOut.begin(commit, for: member, nowMilliseconds: now)
             let settled = member == author ? settled : nil
             round.run(machine, action, for: member) { settled?($0) }
         }
@@ -100,14 +105,14 @@ struct Messenger: Sendable {
 
     /// The author's cursor alone: nobody else hears of it.
     private func moveCursor(
-        n: Int64, own: Int64, of user: UserID, in conversation: ConversationID,
+        _ read: LogEntry.Content, isForced: Bool, of user: UserID, in conversation: ConversationID,
         _ settled: Completion<MembershipState?>?
     ) {
         let now = node.time.wallMilliseconds()
         let entry = LogEntry(
             position: EntryPosition(number: 0, id: EventID.short().text), timestampMilliseconds: now, author: user,
-            messages: 0, content: .read(n: n, own: own))
-        let step = AdvanceStep(mode: .aside(force: false), from: .start, entries: [entry])
+            messages: 0, content: read)
+        let step = AdvanceStep(mode: .aside(force: isForced), from: .start, entries: [entry])
         node.memberships.advance(user, in: conversation, by: step, nowMilliseconds: now) { result in
             switch result {
             case .success(.advanced(let advance)):

@@ -174,29 +174,48 @@ extension Shard {
         personal(.mute(conversation, on: on), user, id, slot, missing: .notFound(conversation))
     }
 
-    /// The conversation first: it is what refuses the other's messages.
+    /// The conversation is what refuses the other's messages, the list is what the user sees. A list that is full refuses,
+    /// so it comes first; when a block is taken away, it comes last: what is in force is always in the list.
     private func block(_ other: UserID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         guard let conversation = ConversationID(between: user, and: other) else {
             return refuse(id, .badRequest("user: is yourself"), slot)
         }
-        let messenger = messenger
-        ask(slot, id, { messenger.commit(.block(on: on), to: conversation, by: user, $0) }) { shard, slot, outcome in
-            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
-            shard.personal(
-                .block(other, on: on), user, id, slot,
-                missing: ApusError(.tooLarge, "user: at most \(Limits.blocksMax) users can be blocked"))
+        let listed = PersonalChange.block(other, on: on)
+        let full = ApusError(.tooLarge, "user: at most \(Limits.blocksMax) users can be blocked")
+        guard on else {
+            return enforce(.block(on: false), conversation, user, id, slot) { shard, slot in
+                shard.personal(listed, user, id, slot, missing: full)
+            }
+        }
+        personal(listed, user, id, slot, missing: full) { shard, slot in
+            shard.enforce(.block(on: true), conversation, user, id, slot) { shard, slot in
+                shard.ok(id, JSONWriter.object { _ in }, slot)
+            }
         }
     }
 
+    private func enforce(
+        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32,
+        _ next: @escaping @Sendable (Shard, Int32) -> Void
+    ) {
+        let messenger = messenger
+        ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
+            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
+            next(shard, slot)
+        }
+    }
+
+    /// - Parameter next: Instead of the answer.
     private func personal(
-        _ change: PersonalChange, _ user: UserID, _ id: [UInt8]?, _ slot: Int32, missing: ApusError
+        _ change: PersonalChange, _ user: UserID, _ id: [UInt8]?, _ slot: Int32, missing: ApusError,
+        _ next: (@Sendable (Shard, Int32) -> Void)? = nil
     ) {
         let (node, now) = (node, node.time.wallMilliseconds())
         ask(
             slot, id, { node.memberships.apply(change, of: user, id: .short(), nowMilliseconds: now, $0) }
         ) { shard, slot, outcome in
             guard let outcome else { return shard.refuse(id, missing, slot) }
-            shard.ok(id, JSONWriter.object { _ in }, slot)
+            if let next { next(shard, slot) } else { shard.ok(id, JSONWriter.object { _ in }, slot) }
             if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
         }
     }
@@ -244,7 +263,10 @@ extension HistoryPage {
     func part(_ range: HistoryRange, bytesMax: Int) -> HistoryPage {
         var bytes = 0
         func fits(_ message: StoredMessage) -> Bool {
-            bytes += (message.body?.count ?? 0) + 300
+            let reactions = message.reactions.reduce(0) { sum, reaction in
+                sum + reaction.key.utf8.count + 8 + reaction.users.reduce(0) { $0 + $1.text.utf8.count + 3 }
+            }
+            bytes += (message.body?.count ?? 0) + reactions + 300
             return bytes <= bytesMax
         }
         let kept: [StoredMessage] =

@@ -124,6 +124,7 @@ extension ScriptCall where Answer == PersonalOutcome? {
             arguments.add(id.text)
             let rest = [Array(blocked.text.utf8), [UInt8(ascii: on ? "1" : "0")]]
             arguments.add(EntryRecord.pack(.block, id: id.text, at: now, rest: rest))
+            arguments.add(Limits.blocksMax)
             script = .block
             keys = [
                 RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.blocked(user),

@@ -3,11 +3,12 @@
 --
 -- KEYS  1 meta  2 timeline  3 sessions  4 blocked users
 -- ARGV  1 now (ms)  2 epoch to begin with  3 events kept  4 ms that they are kept  5 user  6 '1' or '0'
---       7 id of the event  8 its record
--- Result: seq (0 when nothing changed), id of the event before, event, sessions …
+--       7 id of the event  8 its record  9 users who may be blocked
+-- Result: seq (0 when nothing changed), id of the event before, event, sessions …; nothing when the list is full
 -- O(log blocked users)
 local user, on = ARGV[5], ARGV[6] == '1'
 if (call('ZSCORE', KEYS[4], user) ~= false) == on then return append_sessions({ '0', '', '' }, KEYS[3]) end
+if on and call('ZCARD', KEYS[4]) >= tonumber(ARGV[9]) then return {} end
 
 local epoch, seq, previous, marks, newest = read_head(KEYS[1])
 if epoch == '' then epoch = ARGV[2] end

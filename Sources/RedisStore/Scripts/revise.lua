@@ -29,7 +29,7 @@ end
 local function edit(body, window, edits_max)
   if entry.from ~= by.name then return refused('not_own') end
   if message.body == '' then return refused('recalled') end
-  if by.now - entry_time(entry) >= window then return refused('too_late') end
+  if by.now - entry_time(entry) > window then return refused('too_late') end
   if message.body == body then return noted(false, user, partner) end
   if message.edits >= edits_max then return refused('edits') end
   local answer = appended('e', str(n) .. SEP .. message.edit .. SEP .. body)

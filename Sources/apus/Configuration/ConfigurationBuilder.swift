@@ -32,6 +32,7 @@ struct ConfigurationBuilder {
         node.threads = try values.number(.threads, in: 0...1024)
         node.sessionsPerUser = try values.number(.sessionsPerUser, in: 0...Self.sessionsMax)
         node.sessionsPerAddress = try values.number(.sessionsPerAddress, in: 0...Self.sessionsMax)
+        node.groupFanOut = try values.number(.groupFanOut, in: 1...Limits.groupMembersMax)
         node.pingSeconds = try values.number(.pingSeconds, in: 1...3600)
         return node
     }
@@ -108,6 +109,14 @@ struct ConfigurationBuilder {
     }
 
     // MARK: Servers
+
+    /// Where the data is: for commands that work beside nodes. Their log is for people unless something else is set.
+    func stores() throws -> StoreSettings {
+        let (level, format) = try log()
+        return StoreSettings(
+            dataFolder: try values.text(.data) ?? "./data", redis: try servers().0, logLevel: level,
+            logFormat: try values.isGiven(.logFormat) ? format : .text)
+    }
 
     private func servers() throws -> (RedisSettings?, NATSSettings?) {
         let (redis, nats) = (try values.text(.redisURL), try values.text(.natsURL))

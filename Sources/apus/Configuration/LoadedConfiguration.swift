@@ -40,4 +40,19 @@ struct LoadedConfiguration {
         let builder = ConfigurationBuilder(values: values, devSecretsUse: .store)
         return try builder.auth(dev: try builder.dev(), isRequired: false)
     }
+
+    /// Reads and checks only what tells where the data is, so that an import needs no secret.
+    static func stores(arguments: [String], environment: [String: String]) async throws -> StoreSettings {
+        let values = SettingValues(sources: try await SettingSources(arguments: arguments, environment: environment))
+        return try ConfigurationBuilder(values: values, devSecretsUse: .readOnly).stores()
+    }
+}
+
+/// Where the data is, and how to log.
+struct StoreSettings {
+    let dataFolder: String
+    /// nil: embedded.
+    let redis: RedisSettings?
+    let logLevel: Logger.Level
+    let logFormat: LogFormat
 }

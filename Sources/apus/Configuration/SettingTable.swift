@@ -75,6 +75,11 @@ extension Setting {
     static let sessionsPerAddress = Setting(
         "sessions.per.address", .number, default: "\(Limits.sessionsPerAddress)",
         about: "Sessions of one client address. 0 means no limit.")
+    static let groupFanOut = Setting(
+        "group.fanout", .number, default: "\(Limits.groupFanOutMax)",
+        about:
+            "Members up to which a group's messages are written into every member's timeline; larger groups read the log. The same on all nodes."
+    )
     static let pingSeconds = Setting(
         "ping.seconds", .number, default: "\(Limits.pingSeconds)",
         about: "Seconds between pings, 1 to 3600; a session without a sign of life for 2.4 times that is closed.")
@@ -89,7 +94,7 @@ extension Setting {
         config, dev, listen, backendListen, tlsCertificate, tlsKey, trustedProxies, origins,
         data, redisURL, redisCA, natsURL, natsPrefix, natsCA, natsCreds, node, roles, threads,
         secret, secretKeyID, allowShortSecret, jwks, userClaim, issuer, audience, queryToken, apiKeys,
-        sessionsPerUser, sessionsPerAddress, pingSeconds, logLevel, logFormat,
+        sessionsPerUser, sessionsPerAddress, groupFanOut, pingSeconds, logLevel, logFormat,
     ]
 
     /// For `--help`: every flag with its meaning and default, and the names elsewhere.

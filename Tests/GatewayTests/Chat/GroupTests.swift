@@ -117,6 +117,28 @@ struct GroupTests {
         #expect(try await say(circle.clients[0], "hm", in: circle.conversation).errorCode == "not_found")
     }
 
+    @Test("In a group without receipts a read is the reader's alone, forward and, forced, back")
+    func manyMembers() async throws {
+        let node = try await TestNode.shared
+        let userID = someUser("reader")
+        let (reader, _) = try await node.session(userID)
+        let (owner, _) = try await node.session(someUser("owner"))
+        defer { [reader, owner].forEach { $0.drop() } }
+        let others = (0..<Limits.receiptMembersMax).map { _ in "\"\(someUser())\"" }.joined(separator: ",")
+        let made = try await owner.ask("group.create", "\"members\":[\"\(userID)\",\(others)]")
+        let conversation = try #require(made.ok.string("conv"))
+        for text in ["1", "2", "3"] { _ = try await say(owner, text, in: conversation) }
+        for _ in 0..<3 { _ = try await reader.event("message") }
+        let read = try await reader.ask("read", "\"conv\":\"\(conversation)\",\"n\":3")
+        #expect(read.ok.number("conv_unread") == 0)
+        let back = try await reader.ask("read", "\"conv\":\"\(conversation)\",\"n\":1")
+        #expect(back.ok.number("n") == 3, "forward only")
+        let forced = try await reader.ask("read", "\"conv\":\"\(conversation)\",\"n\":1,\"force\":true")
+        #expect(forced.ok.number("n") == 1 && forced.ok.number("conv_unread") == 2)
+        let listed = try await reader.ask("conversations").ok.list("conversations").first
+        #expect(listed?.number("unread") == 2 && listed?.number("read_n") == 1)
+    }
+
     @Test("In a group above the limit messages come live and stand in the log, not in timelines")
     func large() async throws {
         var limits = StoreLimits.standard
