@@ -36,7 +36,7 @@ final class NodeContext: Sendable {
     let connectionCount = AtomicCounter()
 
     let directory: SessionDirectory
-    let membership: Membership
+    let roster: NodeRoster
     let hub: Hub
     let router: EventRouter
 
@@ -60,12 +60,12 @@ final class NodeContext: Sendable {
         metrics = GatewayMetrics()
         addresses = AddressCounter(limit: configuration.sessionsPerAddress)
         origins = Set(configuration.origins ?? [])
-        membership = Membership(own: incarnation)
+        roster = NodeRoster(own: incarnation)
         hub = Hub()
         directory = SessionDirectory(
             presence: ports.presence, limit: configuration.sessionsPerUser, time: time)
         router = EventRouter(
-            own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, membership: membership,
+            own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, roster: roster,
             directory: directory)
         site = Site(
             files: files, readiness: readiness,

@@ -22,14 +22,14 @@ struct UnreadCheck: Sendable {
     }
 
     /// - Returns: nil when that cannot be said now: the member is not at the log's head, or something came in between.
-    private func difference(_ membership: Chat.Membership) async throws -> Int? {
+    private func difference(_ membership: Membership) async throws -> Int? {
         guard membership.counts.unread <= Self.messagesMax, try await isAtHead(membership),
             let counted = try await countOneByOne(membership), try await isAtHead(membership)
         else { return nil }
         return membership.counts.unread - counted
     }
 
-    private func isAtHead(_ membership: Chat.Membership) async throws -> Bool {
+    private func isAtHead(_ membership: Membership) async throws -> Bool {
         let found = try await answer {
             node.conversations.summaries(of: [membership.conversation], for: user, $0)
         }
@@ -37,7 +37,7 @@ struct UnreadCheck: Sendable {
         return summary.head == membership.cursor && summary.readN == membership.counts.readN
     }
 
-    private func countOneByOne(_ membership: Chat.Membership) async throws -> Int? {
+    private func countOneByOne(_ membership: Membership) async throws -> Int? {
         var (after, counted) = (membership.counts.readN, 0)
         while true {
             let found = try await answer {

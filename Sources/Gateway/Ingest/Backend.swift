@@ -21,7 +21,7 @@ struct Backend: Sendable {
     /// `{"states":{"100058":{"state":"online","since":…,"sessions":2}}}`
     func presence(of users: [UserID]) async throws(ApusError) -> [UInt8] {
         let found = try await ask { node.presence.lookup(users, $0) }
-        let alive = node.membership.alive
+        let alive = node.roster.alive
         return JSONWriter.object { writer in
             writer.member(
                 "states",
@@ -80,7 +80,7 @@ struct Backend: Sendable {
         node.hub.shards.first?.loop.scheduleTask(in: .milliseconds(250)) { giving.run() }
         let known = try? await answer { node.presence.lookup([user], $0) }
         giving.run()
-        let alive = node.membership.alive
+        let alive = node.roster.alive
         let count = known?.first?.sessions.count { alive.contains($0.holder) } ?? 0
         return JSONWriter.object {
             $0.member("user", user.text)
@@ -94,7 +94,7 @@ struct Backend: Sendable {
             writer.member(
                 "nodes",
                 array: { list in
-                    for record in node.membership.nodes.sorted(by: { $0.incarnation.text < $1.incarnation.text }) {
+                    for record in node.roster.nodes.sorted(by: { $0.incarnation.text < $1.incarnation.text }) {
                         list.object(record.write)
                     }
                 })

@@ -16,7 +16,7 @@ final class EventRouter: Sendable {
     private let bus: any Bus
     private let subjects: Subjects
     private let hub: Hub
-    private let membership: Membership
+    private let roster: NodeRoster
     private let directory: SessionDirectory
     private let links = Mutex<[Incarnation: NodeLink]>([:])
     private let uncertain = Mutex<Set<UserID>>([])
@@ -24,14 +24,14 @@ final class EventRouter: Sendable {
     private let loops = Mutex<(any EventLoopGroup)?>(nil)
 
     init(
-        own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, membership: Membership,
+        own: Incarnation, bus: any Bus, subjects: Subjects, hub: Hub, roster: NodeRoster,
         directory: SessionDirectory
     ) {
         self.own = own
         self.bus = bus
         self.subjects = subjects
         self.hub = hub
-        self.membership = membership
+        self.roster = roster
         self.directory = directory
     }
 
@@ -68,7 +68,7 @@ final class EventRouter: Sendable {
         var holders = Set<Incarnation>()
         var sessions = 0
         for route in routes {
-            guard membership.standing(of: route.holder) != .dead else {
+            guard roster.standing(of: route.holder) != .dead else {
                 if let session = SessionID(route.session) { directory.prune(session, of: user) }
                 continue
             }

@@ -62,7 +62,7 @@ final class LeaseKeeper: Sendable {
         node.router.settle(node.timelines)
         node.metrics.sessions.record(node.sessionCount.current)
         node.metrics.pendingRemovals.record(node.directory.pendingRemovals)
-        node.metrics.nodesAlive.record(node.membership.alive.count)
+        node.metrics.nodesAlive.record(node.roster.alive.count)
     }
 
     private func renew() async {
@@ -71,7 +71,7 @@ final class LeaseKeeper: Sendable {
             sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Version.text,
             roles: node.configuration.roles.map(\.rawValue).sorted())
         let renewal: LeaseRenewal
-        node.membership.renewalBegins()
+        node.roster.renewalBegins()
         do {
             renewal = try await answer { node.presence.renewLease(record, seconds: Limits.leaseSeconds, $0) }
         } catch {
@@ -86,7 +86,7 @@ final class LeaseKeeper: Sendable {
             defer { (state.isFirst, state.wasAway) = (false, false) }
             return (state.isFirst, state.wasAway)
         }
-        let gone = node.membership.update(renewal.alive)
+        let gone = node.roster.update(renewal.alive)
         inbound.withLock { $0.forget(gone) }
         node.router.forget(gone)
         let lost = renewal.wasLost && !isFirst
@@ -110,7 +110,7 @@ final class LeaseKeeper: Sendable {
             return repair.run(because: "an unreadable message")
         }
         guard message.sender != node.incarnation else { return }
-        node.membership.heard(message.sender)
+        node.roster.heard(message.sender)
         if isNumbered {
             switch inbound.withLock({ $0.judge(message) }) {
             case .next: break

@@ -6,7 +6,7 @@ import Testing
 @testable import Gateway
 
 @Suite("Who is alive, as one node sees it")
-struct MembershipTests {
+struct NodeRosterTests {
     private func incarnation(_ name: String) throws -> Incarnation { try #require(Incarnation(newOf: name)) }
 
     private func record(_ incarnation: Incarnation) -> NodeRecord {
@@ -17,21 +17,21 @@ struct MembershipTests {
     @Test("A node that was alive and is in no renewal any more is gone; one that was never heard of is unknown first")
     func goneAndUnknown() throws {
         let (own, other, stranger) = (try incarnation("a"), try incarnation("b"), try incarnation("c"))
-        let membership = Membership(own: own)
-        membership.renewalBegins()
-        #expect(membership.update([record(own), record(other)]) == [])
-        #expect(membership.standing(of: other) == .alive)
-        #expect(membership.standing(of: stranger) == .unknown)
-        membership.renewalBegins()
-        #expect(membership.update([record(own)]) == [other])
-        #expect(membership.standing(of: other) == .dead)
+        let roster = NodeRoster(own: own)
+        roster.renewalBegins()
+        #expect(roster.update([record(own), record(other)]) == [])
+        #expect(roster.standing(of: other) == .alive)
+        #expect(roster.standing(of: stranger) == .unknown)
+        roster.renewalBegins()
+        #expect(roster.update([record(own)]) == [other])
+        #expect(roster.standing(of: other) == .dead)
         for _ in 0..<10 {
-            membership.renewalBegins()
-            _ = membership.update([record(own)])
+            roster.renewalBegins()
+            _ = roster.update([record(own)])
         }
-        #expect(membership.standing(of: stranger) == .dead)
-        membership.heard(other)
-        #expect(membership.standing(of: other) == .alive)
+        #expect(roster.standing(of: stranger) == .dead)
+        roster.heard(other)
+        #expect(roster.standing(of: other) == .alive)
     }
 
     /// A node starts between the store's answer to a renewal and its arrival: it was heard, and the answer does not know
@@ -39,13 +39,13 @@ struct MembershipTests {
     @Test("An answer that is older than a node's first word does not make that node dead")
     func overtaken() throws {
         let (own, fresh) = (try incarnation("a"), try incarnation("b"))
-        let membership = Membership(own: own)
-        membership.renewalBegins()
-        membership.heard(fresh)
-        #expect(membership.update([record(own)]) == [])
-        #expect(membership.standing(of: fresh) == .alive)
-        membership.renewalBegins()
-        #expect(membership.update([record(own)]) == [fresh])
-        #expect(membership.standing(of: fresh) == .dead)
+        let roster = NodeRoster(own: own)
+        roster.renewalBegins()
+        roster.heard(fresh)
+        #expect(roster.update([record(own)]) == [])
+        #expect(roster.standing(of: fresh) == .alive)
+        roster.renewalBegins()
+        #expect(roster.update([record(own)]) == [fresh])
+        #expect(roster.standing(of: fresh) == .dead)
     }
 }

@@ -7,7 +7,7 @@ import Synchronization
 /// Three answers, not two: a holder that this node has not heard of may be a node that has just started. Only one that
 /// was alive and is no longer, or that stays unknown over several renewals, is dead. When the store is away, what was
 /// known last stays in force: nodes that are alive go on delivering to each other.
-final class Membership: Sendable {
+final class NodeRoster: Sendable {
     enum Standing: Hashable { case alive, unknown, dead }
 
     private struct State {
