@@ -31,7 +31,7 @@ final class NodeUnderTest: @unchecked Sendable {
                 "\(path) is no executable: build it with `swift build -c release`, or name it with --node")
         }
         self.executable = path
-        FileManager.default.createFile(atPath: announcement.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: announcement.path, contents: nil)
     }
 
     func start() async throws {
