@@ -16,16 +16,16 @@ struct DirectScenario: AsyncParsableCommand {
             """)
 
     @Option(help: "Pairs of users.")
-    var pairs = 100
+    var pairs = 400
 
     @Option(help: "Messages per second of the open loop, all pairs together.")
-    var rate = 200
+    var rate = 300
 
     @Option(help: "Length of each of the two loops, in seconds.")
     var seconds = 10
 
     @Option(help: "Messages in flight of each pair in the closed loop.")
-    var window = 8
+    var window = 4
 
     @Option(help: "Bytes of the text of a message.")
     var bytes = 60

@@ -99,7 +99,8 @@ final class Talk: Sendable {
         // A session may do 50 operations a second: it waits as it is told and says it again.
         if let error = object["error"]?.object, let pause = error["retry_ms"]?.integer {
             state.withLock { $0.result.held += 1 }
-            return sender.after(milliseconds: pause) { [weak self] in self?.send(number) }
+            // All that are in flight are told the same time; coming back at once would only be refused again.
+            return sender.after(milliseconds: pause + Int64.random(in: 50...500)) { [weak self] in self?.send(number) }
         }
         let goesOn = state.withLock { state in
             state.answered += 1
