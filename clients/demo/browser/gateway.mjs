@@ -11,14 +11,19 @@ const readyMs = 30_000;
 /** For one answer to whether it is ready. */
 const probeMs = 2_000;
 
-/** @returns {Promise<number>} */
-function freePort() {
+/** @returns {Promise<import('node:net').Server>} */
+function listening() {
   return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => {
-      const { port } = /** @type {any} */ (server.address());
-      server.close(() => resolve(port));
-    });
+    const server = createServer().once('error', reject).listen(0, '127.0.0.1', () => resolve(server));
   });
+}
+
+/** Both are held before either is let go: they are two. @returns {Promise<[number, number]>} */
+async function twoFreePorts() {
+  const servers = [await listening(), await listening()];
+  const [one, other] = servers.map((server) => /** @type {any} */ (server.address()).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => { server.close(resolve); })));
+  return [one, other];
 }
 
 export class Gateway {
@@ -35,7 +40,7 @@ export class Gateway {
   /** @param {string} binary */
   static async make(binary) {
     const folder = await mkdtemp(join(tmpdir(), 'apus-page-data-'));
-    return new Gateway(binary, folder, await freePort(), await freePort());
+    return new Gateway(binary, folder, ...await twoFreePorts());
   }
 
   async start() {
