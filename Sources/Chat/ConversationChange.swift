@@ -46,10 +46,13 @@ public enum CommitOutcome: Hashable, Sendable {
         public var members: [UserID]
         /// Whether something changed.
         public var changed: Bool
+        /// After `delivered`: the message up to which the author has received, never beyond the newest. Otherwise nil.
+        public var deliveredN: Int64?
 
-        public init(members: [UserID], changed: Bool) {
+        public init(members: [UserID], changed: Bool, deliveredN: Int64? = nil) {
             self.members = members
             self.changed = changed
+            self.deliveredN = deliveredN
         }
     }
 }

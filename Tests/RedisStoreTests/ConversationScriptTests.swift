@@ -248,7 +248,7 @@ struct ConversationScriptTests {
         let delivered = ConversationChange.delivered(n: 2)
         #expect(
             try await bench.commit(delivered, to: conversation, by: lower).noted()
-                == .init(members: [lower, higher], changed: true))
+                == .init(members: [lower, higher], changed: true, deliveredN: 2))
         #expect(try await !bench.commit(delivered, to: conversation, by: lower).noted().changed)
         #expect(try await bench.commit(.typing, to: conversation, by: lower).noted().members.count == 2)
         let summary = try #require(try await bench.summary(of: conversation, for: higher))

@@ -116,9 +116,9 @@ public struct ReferenceConversation: Sendable {
             isFannedOut: !isLarge || concerned != nil, isLarge: isLarge, ticket: ticket)
     }
 
-    private func noted(_ author: UserID, changed: Bool) -> CommitOutcome {
+    private func noted(_ author: UserID, changed: Bool, deliveredN: Int64? = nil) -> CommitOutcome {
         let audience = blocking.isEmpty && !members.isEmpty ? members.map(\.user) : [author]
-        return .noted(CommitOutcome.Audience(members: audience, changed: changed))
+        return .noted(CommitOutcome.Audience(members: audience, changed: changed, deliveredN: deliveredN))
     }
 
     private mutating func send(_ cid: ClientMessageID, _ body: [UInt8], _ entering: Entering) -> CommitOutcome {
@@ -239,7 +239,7 @@ public struct ReferenceConversation: Sendable {
         let wanted = min(n, messageCount)
         let moves = wanted > members[index].deliveredN
         if moves { members[index].deliveredN = wanted }
-        return noted(author, changed: moves)
+        return noted(author, changed: moves, deliveredN: members[index].deliveredN)
     }
 }
 

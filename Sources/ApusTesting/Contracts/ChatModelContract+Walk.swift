@@ -316,7 +316,8 @@ struct ChatWalk {
                 && Set(one.members).isSuperset(of: other.members) && one.isFannedOut == other.isFannedOut
                 && one.isLarge == other.isLarge
         case (.noted(let one), .noted(let other)):
-            one.changed == other.changed && (one.members.sorted() == other.members.sorted() || change.isBlock)
+            one.changed == other.changed && one.deliveredN == other.deliveredN
+                && (one.members.sorted() == other.members.sorted() || change.isBlock)
         case (.cursor(let one, _), .cursor(let other, _)): one == other
         // A cursor that would go back: either answer is one.
         case (.noted(let one), .cursor): !one.changed

@@ -69,10 +69,11 @@ extension ConversationStoreContract {
         ContractCase("delivered moves forward only, is no entry, and shows to the others") { stores in
             let (a, b, conversation) = ChatSample.pair()
             for _ in 0..<4 { try await stores.send("x", to: conversation, by: a) }
-            for (n, changed, at) in [(2, true, 2), (2, false, 2), (1, false, 2), (4, true, 4)] as [(Int64, Bool, Int64)]
-            {
+            let steps: [(Int64, Bool, Int64)] = [(2, true, 2), (2, false, 2), (1, false, 2), (.max, true, 4)]
+            for (n, changed, at) in steps {
                 let audience = try await stores.note(.delivered(n: n), to: conversation, by: b)
                 #expect(audience.changed == changed && audience.members.sorted() == [a, b], "\(n)")
+                #expect(audience.deliveredN == at, "\(n)")
                 #expect(
                     try await stores.summary(of: conversation, for: a)?.others
                         == [ConversationSummary.MemberProgress(user: b, readN: 0, deliveredN: at)])

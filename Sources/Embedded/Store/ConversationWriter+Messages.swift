@@ -91,10 +91,10 @@ extension ConversationWriter {
 
     func delivered(_ n: Int64, _ at: inout Standing) throws -> CommitOutcome {
         let n = min(n, at.row.messages)
-        guard n > at.me.deliveredN else { return try noted(at, changed: false) }
+        guard n > at.me.deliveredN else { return try noted(at, changed: false, deliveredN: at.me.deliveredN) }
         at.me.deliveredN = n
         try conversations.save(at.me, of: at.row.key)
-        return try noted(at, changed: true)
+        return try noted(at, changed: true, deliveredN: n)
     }
 
     func block(on: Bool, _ at: inout Standing) throws -> CommitOutcome {

@@ -138,10 +138,10 @@ struct ConversationWriter {
         return .duplicate(try commit(entry, previous, at))
     }
 
-    func noted(_ at: Standing, changed: Bool) throws -> CommitOutcome {
+    func noted(_ at: Standing, changed: Bool, deliveredN: Int64? = nil) throws -> CommitOutcome {
         let isAlone = try conversations.isBlocked(at.row)
         let members = try isAlone ? [at.author] : everybody(at)
-        return .noted(CommitOutcome.Audience(members: members, changed: changed))
+        return .noted(CommitOutcome.Audience(members: members, changed: changed, deliveredN: deliveredN))
     }
 
     private func everybody(_ at: Standing) throws -> [UserID] {

@@ -15,10 +15,10 @@ extension Shard {
         case .read(let conversation, let n, let force): read(conversation, n, force, user, id, slot)
         case .delivered(let conversation, let n):
             tellOthers(.delivered(n: n), onlyOnce: true, conversation, user, id, slot) {
-                ChatFrames.delivered(user, in: conversation, n: n)
+                ChatFrames.delivered(user, in: conversation, n: $0.deliveredN ?? n)
             }
         case .typing(let conversation, let on):
-            tellOthers(.typing, onlyOnce: false, conversation, user, id, slot) {
+            tellOthers(.typing, onlyOnce: false, conversation, user, id, slot) { _ in
                 ChatFrames.typing(user, in: conversation, on: on)
             }
         case .edit(let conversation, let n, let body):
@@ -87,7 +87,7 @@ extension Shard {
     private func tellOthers(
         _ change: ConversationChange, onlyOnce: Bool, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?,
         _ slot: Int32,
-        _ frame: @escaping @Sendable () -> [UInt8]
+        _ frame: @escaping @Sendable (CommitOutcome.Audience) -> [UInt8]
     ) {
         let messenger = messenger
         ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
@@ -95,7 +95,8 @@ extension Shard {
             case .refused(let error): shard.refuse(id, error, slot)
             case .noted(let audience):
                 shard.ok(id, JSONWriter.object { _ in }, slot)
-                if audience.changed || !onlyOnce { messenger.tell(audience.members.filter { $0 != user }, frame()) }
+                guard audience.changed || !onlyOnce else { return }
+                messenger.tell(audience.members.filter { $0 != user }, frame(audience))
             case .appended, .duplicate, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
             }
         }

@@ -126,8 +126,9 @@ extension ReplyFields {
     ) throws(Malformed) -> CommitOutcome.Audience {
         let isChanged = try text() == "1"
         let isAlone = try text() == "author"
+        let deliveredN = Int64(try text())
         return CommitOutcome.Audience(
-            members: isAlone ? [author] : try members(of: conversation), changed: isChanged)
+            members: isAlone ? [author] : try members(of: conversation), changed: isChanged, deliveredN: deliveredN)
     }
 
     /// What `committed` of lib_conversations.lua wrote.

@@ -138,8 +138,8 @@ local function member_count(is_direct) return is_direct and 2 or call('ZCARD', M
 local function refused(reason) return { 'refused', reason } end
 
 -- Who else is there: '0' or '1' (changed), 'all' or 'author', members of a group …
-local function noted(is_changed, user, partner)
-  local answer = { 'noted', is_changed and '1' or '0', 'all' }
+local function noted(is_changed, user, partner, delivered)
+  local answer = { 'noted', is_changed and '1' or '0', 'all', delivered and str(delivered) or '' }
   if is_blocked(user, partner) then
     answer[3] = 'author'
   elseif partner == '' then

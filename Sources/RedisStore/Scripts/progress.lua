@@ -35,7 +35,7 @@ if what == 'delivered' then
     member.delivered = n
     write_member(user, member)
   end
-  return noted(is_changed, user, partner)
+  return noted(is_changed, user, partner, member.delivered)
 end
 
 -- How many of the messages first … last are the author's.
