@@ -37,6 +37,7 @@ extension Target.Dependency {
     static let grdb = product(name: "GRDB", package: "GRDB.swift")
     static let configuration = product(name: "Configuration", package: "swift-configuration")
     static let arguments = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
 }
 
 let package = Package(
@@ -63,6 +64,7 @@ let package = Package(
             traits: ["JSON", "YAML", "CommandLineArguments"]),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-system.git", from: "1.8.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     ],
     targets: [
         // Values, limits, errors. Standard library only.
@@ -123,7 +125,11 @@ let package = Package(
             dependencies: ["Core", "Wire", "Gateway", .nioCore, .nioPosix, .arguments],
             swiftSettings: strict),
         .executableTarget(
-            name: "apus-loadtest", dependencies: ["Wire", "Spawn", .crypto, .arguments, .nioCore, .nioPosix],
+            name: "apus-loadtest",
+            dependencies: [
+                "Core", "Wire", "Bus", "NATSBus", "Spawn", .crypto, .arguments, .histogram, .logging, .nioCore,
+                .nioPosix,
+            ],
             path: "loadtest",
             swiftSettings: strict),
 
@@ -167,6 +173,7 @@ let package = Package(
         tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
+        tests("LoadTestTests", ["Core", "Wire", "Spawn", "apus-loadtest", "ApusTesting", .histogram]),
         tests("Tidy", []),
     ]
 )
