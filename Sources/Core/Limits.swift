@@ -42,6 +42,8 @@ public enum Limits {
     public static let operationsInFlightMax = 64
     /// Output that may wait for one session before bodies are withheld (`behind`; G9).
     public static let outputBytesMax = 256 * 1024
+    /// Events of a topic that are joined to one write: a quarter of what may wait, so that one write fills nobody's output.
+    public static let topicRunBytesMax = outputBytesMax / 4
     /// How long a session may stay over `outputBytesMax` without draining before it is closed with 4508.
     public static let slowSessionSeconds = 20
     /// Topics that one session may subscribe to.

@@ -6,8 +6,16 @@ public enum RandomToken {
     /// `length` characters of `[a-z0-9]`, about 5.17 bits each.
     public static func make(length: Int) -> String {
         var generator = SystemRandomNumberGenerator()
+        let base = UInt64(letters.count)
+        var pool: UInt64 = 0
         return String(unsafeUninitializedCapacity: length) { out in
-            for i in 0..<length { out[i] = letters[Int(generator.next(upperBound: UInt(letters.count)))] }
+            for i in 0..<length {
+                // Each number drawn is a system call: one serves for eight letters. Taking 2^64 modulo 36^8 prefers no
+                // token by more than one in six million.
+                if i % 8 == 0 { pool = generator.next() }
+                out[i] = letters[Int(pool % base)]
+                pool /= base
+            }
             return length
         }
     }

@@ -13,14 +13,17 @@ struct AckSubject: Hashable, Sendable {
 
     /// - Returns: nil when `subject` is not of either form.
     init?(_ subject: String) {
-        let tokens = subject.split(separator: ".", omittingEmptySubsequences: false)
-        guard tokens.count == 9 || tokens.count >= 11, tokens[0] == "$JS", tokens[1] == "ACK" else { return nil }
-        let first = tokens.count == 9 ? 2 : 4
-        guard let deliveries = Int(tokens[first + 2]), deliveries > 0,
-            let sequence = UInt64(tokens[first + 3]), !tokens[first].isEmpty, !tokens[first + 1].isEmpty
+        // Bytes, not characters: this is done for every event.
+        let tokens = subject.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard tokens.count == 9 || tokens.count >= 11, tokens[0].elementsEqual("$JS".utf8),
+            tokens[1].elementsEqual("ACK".utf8)
         else { return nil }
-        stream = String(tokens[first])
-        consumer = String(tokens[first + 1])
+        let first = tokens.count == 9 ? 2 : 4
+        guard let deliveries = Int(Substring(tokens[first + 2])), deliveries > 0,
+            let sequence = UInt64(Substring(tokens[first + 3])), !tokens[first].isEmpty, !tokens[first + 1].isEmpty
+        else { return nil }
+        stream = String(Substring(tokens[first]))
+        consumer = String(Substring(tokens[first + 1]))
         self.deliveries = deliveries
         streamSequence = sequence
     }

@@ -151,7 +151,7 @@ public final class NATSBus: Bus {
     public func consume(inFlightMax: Int, _ handler: @escaping @Sendable (DurableMessage) -> Void) async throws {
         let consumer = PullConsumer(
             inFlightMax: inFlightMax, inbox: requests.inbox + ".pull", jetStream: jetStream, logger: logger, time: time,
-            publish: { [outbox] in outbox.add($0) }, handler: handler)
+            publish: { [outbox] in outbox.add($0, isPatient: $1) }, handler: handler)
         let refused = state.withLock { state -> NATSBusError? in
             guard state.phase != .closed else { return Self.closedError }
             guard state.consumer == nil else {

@@ -29,6 +29,9 @@ public struct NATSConfiguration: Sendable {
     /// What the server's connection list shows: `apus-<node>`.
     public var node = "apus"
 
+    /// Whether this node takes from the durable stream: its acknowledgements get a connection of their own (ADR 15).
+    public var consumes = true
+
     /// Copies of a stream that Apus creates, 1...5; an existing stream keeps its own.
     public var replicas = 1
     /// How long `connect` keeps trying before it throws.

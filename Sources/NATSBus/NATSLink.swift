@@ -10,6 +10,10 @@ import Synchronization
 
 /// One connection to one server, from its handshake to its end. It does not reconnect: `NATSBus` makes a new one.
 ///
+/// A node that consumes has a second one beside it, for acknowledgements: they are as many as the events, and nobody
+/// waits for one. The library sends what is published on it in one write every millisecond, where the first writes each
+/// message at once (ADR 15). When either is gone, so is the link.
+///
 /// Why the library's own reconnecting is off (docs/nats.md): it connects while it holds the lock that publishing
 /// takes, keeps what is published meanwhile in a buffer that is sent later (and twice the late), gives up for good when
 /// the server refuses the credentials twice or answers any other error, and can spin without end when a server falls
@@ -44,10 +48,13 @@ final class NATSLink: @unchecked Sendable {
     }
 
     private let connection: OpaquePointer
+    /// For acknowledgements; the same as `connection` on a node that does not consume.
+    private let patient: OpaquePointer
     private let registered: Mutex<Registered>
 
-    private init(_ connection: OpaquePointer, callback: UInt) {
+    private init(_ connection: OpaquePointer, patient: OpaquePointer?, callback: UInt) {
         self.connection = connection
+        self.patient = patient ?? connection
         registered = Mutex(Registered(callbacks: [callback]))
     }
 
@@ -56,6 +63,7 @@ final class NATSLink: @unchecked Sendable {
             CallbackTable.shared.remove(registered.callbacks)
             for handle in registered.handles.values { natsSubscription_Destroy(handle) }
         }
+        if patient != connection { natsConnection_Destroy(patient) }
         natsConnection_Destroy(connection)
     }
 
@@ -66,15 +74,30 @@ final class NATSLink: @unchecked Sendable {
         prepareLibrary
         let callback = CallbackTable.shared.add(.link(events))
         do throws(NATSBusError) {
-            let options = try NATSOptions.make(configuration, also: discovered, callback: callback)
-            var connection: OpaquePointer?
-            let status = natsConnection_Connect(&connection, options.handle)
-            guard status == NATS_OK, let connection else { throw failure(status, configuration) }
-            return NATSLink(connection, callback: callback)
+            let first = try dial(configuration, discovered, callback, gathersWrites: false)
+            guard configuration.consumes else { return NATSLink(first, patient: nil, callback: callback) }
+            do throws(NATSBusError) {
+                let second = try dial(configuration, discovered, callback, gathersWrites: true)
+                return NATSLink(first, patient: second, callback: callback)
+            } catch {
+                natsConnection_Destroy(first)
+                throw error
+            }
         } catch {
             CallbackTable.shared.remove([callback])
             throw error
         }
+    }
+
+    private static func dial(
+        _ configuration: NATSConfiguration, _ discovered: [String], _ callback: UInt, gathersWrites: Bool
+    ) throws(NATSBusError) -> OpaquePointer {
+        let options = try NATSOptions.make(
+            configuration, also: discovered, callback: callback, gathersWrites: gathersWrites)
+        var connection: OpaquePointer?
+        let status = natsConnection_Connect(&connection, options.handle)
+        guard status == NATS_OK, let connection else { throw failure(status, configuration) }
+        return connection
     }
 
     /// Four threads deliver the messages of all subscriptions, instead of one thread each.
@@ -123,8 +146,9 @@ final class NATSLink: @unchecked Sendable {
     }
 
     /// Writes one message to the socket; may wait for it up to `writeMilliseconds`.
-    func publish(_ message: BusMessage) -> Sent {
-        let status = CMessage.publish(message, on: connection)
+    /// - Parameter isPatient: It may wait a millisecond for others.
+    func publish(_ message: BusMessage, isPatient: Bool) -> Sent {
+        let status = CMessage.publish(message, on: isPatient ? patient : connection)
         switch status {
         case NATS_OK: return .sent
         case NATS_CONNECTION_CLOSED, NATS_MAX_PAYLOAD, NATS_DRAINING, NATS_NO_SERVER_SUPPORT, NATS_INVALID_ARG,
@@ -136,10 +160,12 @@ final class NATSLink: @unchecked Sendable {
 
     /// Waits until the server has processed all that was sent; false when it did not in time. Blocks.
     func flush(milliseconds: Int) -> Bool {
-        natsConnection_FlushTimeout(connection, Int64(milliseconds)) == NATS_OK
+        let isFlushed = natsConnection_FlushTimeout(connection, Int64(milliseconds)) == NATS_OK
+        guard patient != connection else { return isFlushed }
+        return natsConnection_FlushTimeout(patient, Int64(milliseconds)) == NATS_OK && isFlushed
     }
 
-    var isClosed: Bool { natsConnection_IsClosed(connection) }
+    var isClosed: Bool { natsConnection_IsClosed(connection) || natsConnection_IsClosed(patient) }
 
     /// Other servers of the cluster, as the server told them.
     func discoveredServers() -> [String] {
@@ -160,6 +186,7 @@ final class NATSLink: @unchecked Sendable {
     func close() {
         let callbacks = registered.withLock { $0.callbacks }
         CallbackTable.shared.remove(callbacks)
+        if patient != connection { natsConnection_Close(patient) }
         natsConnection_Close(connection)
     }
 

@@ -10,8 +10,9 @@ import CNats
 struct NATSOptions: ~Copyable {
     let handle: OpaquePointer
 
+    /// - Parameter gathersWrites: What is published may wait up to a millisecond for company, and goes out in one write.
     static func make(
-        _ configuration: NATSConfiguration, also discovered: [String], callback: UInt
+        _ configuration: NATSConfiguration, also discovered: [String], callback: UInt, gathersWrites: Bool = false
     ) throws(NATSBusError) -> NATSOptions {
         var made: OpaquePointer?
         guard natsOptions_Create(&made) == NATS_OK, let made else {
@@ -21,7 +22,7 @@ struct NATSOptions: ~Copyable {
         try options.setServers(configuration, also: discovered)
         try options.setCredentials(configuration)
         try options.setTLS(configuration)
-        try options.setBehaviour(configuration)
+        try options.setBehaviour(configuration, gathersWrites)
         // SAFETY: a number, see CallbackTable.
         let closure = UnsafeMutableRawPointer(bitPattern: callback)
         try options.check(natsOptions_SetClosedCB(made, onClosed, closure), "callback")
@@ -74,14 +75,14 @@ struct NATSOptions: ~Copyable {
         try check(natsOptions_LoadCATrustedCertificates(handle, file), "NATS CA file \(file)")
     }
 
-    private func setBehaviour(_ configuration: NATSConfiguration) throws(NATSBusError) {
+    private func setBehaviour(_ configuration: NATSConfiguration, _ gathersWrites: Bool) throws(NATSBusError) {
         try check(natsOptions_SetAllowReconnect(handle, false), "reconnect")
         try check(natsOptions_SetPingInterval(handle, Int64(configuration.pingMilliseconds)), "pingMilliseconds")
         try check(natsOptions_SetMaxPingsOut(handle, Int32(configuration.pingsOutMax)), "pingsOutMax")
         try check(natsOptions_SetWriteDeadline(handle, Int64(configuration.writeMilliseconds)), "writeMilliseconds")
         try check(natsOptions_SetMaxPendingMsgs(handle, Int32(configuration.undeliveredMax)), "undeliveredMax")
         // Each write goes out at once: the alternative is a thread that waits a millisecond before each flush.
-        try check(natsOptions_SetSendAsap(handle, true), "send at once")
+        try check(natsOptions_SetSendAsap(handle, !gathersWrites), "send at once")
         try check(natsOptions_UseGlobalMessageDelivery(handle, true), "delivery threads")
     }
 

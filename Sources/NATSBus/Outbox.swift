@@ -15,6 +15,8 @@ final class Outbox: Sendable {
         var message: BusMessage
         /// Of a request, so that it fails at once when it cannot be sent.
         var token: UInt64?
+        /// Nobody waits for it: it may be sent a millisecond later, together with others.
+        var isPatient = false
 
         /// What it weighs against the bound: the payload, and something for the rest.
         var bytes: Int { message.payload.count + 256 }
@@ -52,8 +54,8 @@ final class Outbox: Sendable {
 
     /// Takes a message; false when it was dropped, because there is no connection or the queue is full.
     @discardableResult
-    func add(_ message: BusMessage, token: UInt64? = nil) -> Bool {
-        let item = Item(message: message, token: token)
+    func add(_ message: BusMessage, token: UInt64? = nil, isPatient: Bool = false) -> Bool {
+        let item = Item(message: message, token: token, isPatient: isPatient)
         let (taken, startWriting) = state.withLock { state -> (Bool, Bool) in
             guard state.link != nil, state.waiting.count < messagesMax, state.bytes + item.bytes <= bytesMax else {
                 return (false, false)
@@ -102,7 +104,7 @@ final class Outbox: Sendable {
     }
 
     private func write(_ item: Item, to link: NATSLink?) {
-        let outcome = link?.publish(item.message) ?? .notSent("the connection was lost")
+        let outcome = link?.publish(item.message, isPatient: item.isPatient) ?? .notSent("the connection was lost")
         if case .sent = outcome { return }
         countDropped()
         if let token = item.token { failed(token, outcome) }

@@ -20,7 +20,7 @@ final class PullConsumer: Sendable {
     /// Its deliveries and the server's words about its requests come here.
     let inbox: String
     private let jetStream: JetStream
-    private let publish: @Sendable (BusMessage) -> Void
+    private let publish: @Sendable (BusMessage, _ isPatient: Bool) -> Void
     private let handler: Handler
     private let logger: Logger
     private let time: any TimeSource
@@ -28,7 +28,7 @@ final class PullConsumer: Sendable {
 
     init(
         inFlightMax: Int, inbox: String, jetStream: JetStream, logger: Logger, time: any TimeSource,
-        publish: @escaping @Sendable (BusMessage) -> Void, handler: @escaping Handler
+        publish: @escaping @Sendable (BusMessage, _ isPatient: Bool) -> Void, handler: @escaping Handler
     ) {
         self.inbox = inbox
         self.jetStream = jetStream
@@ -137,7 +137,7 @@ final class PullConsumer: Sendable {
             case .retry(let milliseconds) where milliseconds <= 0: "-NAK"
             case .retry(let milliseconds): "-NAK {\"delay\": \(Int64(milliseconds) * 1_000_000)}"
             }
-        publish(BusMessage(subject: subject, payload: [UInt8](payload.utf8)))
+        publish(BusMessage(subject: subject, payload: [UInt8](payload.utf8)), true)
     }
 
     // MARK: Doing what the machine says
@@ -156,7 +156,8 @@ final class PullConsumer: Sendable {
                 idle_heartbeat: Int64(PullMachine.heartbeatMilliseconds) * 1_000_000)
             publish(
                 BusMessage(
-                    subject: jetStream.nextSubject, payload: JetStreamAPI.encode(next), replyTo: "\(inbox).\(id)"))
+                    subject: jetStream.nextSubject, payload: JetStreamAPI.encode(next), replyTo: "\(inbox).\(id)"),
+                false)
         case .repair(let milliseconds):
             Task { await self.repair(afterMilliseconds: milliseconds) }
         }

@@ -31,7 +31,7 @@ struct Composition {
     /// - Throws: `ConfigurationError` or `UnreachableError` for what kept the node from starting.
     func run() async throws {
         OpenFiles.raiseLimit(logger)
-        let threads = configuration.threads > 0 ? configuration.threads : ProcessInfo.processInfo.activeProcessorCount
+        let threads = configuration.threads > 0 ? configuration.threads : Processors.available
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         do { try await run(on: group) } catch let error as StartupError {
             switch error.kind {
@@ -115,6 +115,7 @@ struct Composition {
             nats.caFile = settings.certificateAuthority
             if let file = settings.credentials { nats.credentials = .file(file) }
             nats.node = configuration.node
+            nats.consumes = configuration.roles.contains(.notifier)
             nats.startMilliseconds = Self.startSeconds * 1000
             let bus = NATSBus(configuration: nats, subjects: try subjects(), logger: logger) {
                 relay.node?.busEvent($0)

@@ -54,6 +54,36 @@ struct TwoNodeTests {
         }
     }
 
+    @Test("Events of a topic keep their order and none is lost, however fast they come and with whatever between them")
+    func topicOrder() async throws {
+        try await pair { a, b in
+            let user = someUser()
+            let sessions = [try await a.session(user).client, try await b.session(user).client]
+            defer { sessions.forEach { $0.drop() } }
+            for session in sessions {
+                for topic in ["t", "u"] { _ = try await session.ask("subscribe", "\"topic\":\"\(topic)\"") }
+            }
+            let bus = a.bus
+            for n in 0..<300 {
+                let topic = n % 7 == 0 ? "u" : "t"
+                let subject = n % 50 == 49 ? "apus.live.user.\(user)" : "apus.live.topic.\(topic)"
+                bus.publish(BusMessage(subject: subject, payload: Array("{\"type\":\"x\",\"data\":\(n)}".utf8)))
+            }
+            for session in sessions {
+                var (seen, lastOf): ([Int64], [String: Int64]) = ([], [:])
+                while seen.count < 300 {
+                    let frame = try await session.frame()
+                    let n = try #require(frame.number("data"))
+                    let topic = frame.string("topic") ?? "user"
+                    #expect(n > lastOf[topic] ?? -1)
+                    lastOf[topic] = n
+                    seen.append(n)
+                }
+                #expect(seen.sorted() == (0..<300).map { Int64($0) })
+            }
+        }
+    }
+
     @Test("The limit of sessions counts over both nodes: the oldest goes, wherever it is")
     func sessionLimit() async throws {
         let world = try TestWorld()

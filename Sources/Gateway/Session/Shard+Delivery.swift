@@ -5,10 +5,29 @@ import Wire
 
 /// From hints to bytes on sockets.
 extension Shard {
-    /// Takes a batch from another thread; one hop for all of it.
+    /// Takes a batch from any thread. Batches keep their order.
     func deliver(_ batch: [Delivery]) {
-        onLoop { shard in
-            for delivery in batch { shard.deliver(delivery) }
+        let mustTell = deliveries.add(batch)
+        if loop.inEventLoop { deliverWaiting() } else if mustTell { loop.execute { self.deliverWaiting() } }
+    }
+
+    private func deliverWaiting() {
+        var runs = TopicRuns()
+        for delivery in deliveries.takeAll() {
+            if case .liveTopic(let topic, let frame) = delivery {
+                if topics[topic] != nil { runs.add(topic, frame) }
+            } else {
+                // Only topics are gathered, and nothing overtakes them.
+                if !runs.isEmpty { deliver(&runs) }
+                deliver(delivery)
+            }
+        }
+        deliver(&runs)
+    }
+
+    private func deliver(_ runs: inout TopicRuns) {
+        for run in runs.takeAll() {
+            for slot in topics[run.topic] ?? [] { live(run.frames, slot, count: run.count) }
         }
     }
 
@@ -135,13 +154,14 @@ extension Shard {
 
     // MARK: Live events
 
-    private func live(_ frame: ByteBuffer, _ slot: Int32) {
+    /// - Parameter frames: `count` of them.
+    private func live(_ frames: ByteBuffer, _ slot: Int32, count: Int = 1) {
         guard sessions[slot].phase == .live, sessions[slot].stream != nil else { return }
         guard sessions[slot].connection.isWritable else {
-            node.metrics.liveDropped.increment()
+            node.metrics.liveDropped.increment(by: count)
             return
         }
-        send(frame, to: slot)
+        send(frames, to: slot)
     }
 
     // MARK: Slow sessions

@@ -16,6 +16,8 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     let loop: any EventLoop
     let node: NodeContext
     let frames = FrameDecoder.Options()
+    /// Filled by any thread.
+    let deliveries = DeliveryQueue()
 
     var sessions = SlotMap<Session>()
     /// The first session of each user; the others follow by `nextOfUser`.

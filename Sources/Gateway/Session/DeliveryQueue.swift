@@ -1,0 +1,32 @@
+import Synchronization
+
+/// What other threads want delivered by one shard, until its loop takes it.
+///
+/// While the loop is busy, everything that arrives is gathered here and taken at once: one hop however many events came,
+/// and what they have in common is written once (`TopicRuns`, ADR 15). An idle loop is woken by the first, so a lone
+/// event does not wait.
+final class DeliveryQueue: Sendable {
+    private struct State {
+        var waiting: [Delivery] = []
+        var isAwaited = false
+    }
+
+    private let state = Mutex(State())
+
+    /// - Returns: Whether the loop must be told: it does not know yet that something waits.
+    func add(_ batch: [Delivery]) -> Bool {
+        state.withLock { state in
+            state.waiting += batch
+            defer { state.isAwaited = true }
+            return !state.isAwaited
+        }
+    }
+
+    /// Everything that waits, in its order.
+    func takeAll() -> [Delivery] {
+        state.withLock { state in
+            defer { state = State() }
+            return state.waiting
+        }
+    }
+}
