@@ -6,10 +6,6 @@ import NIOSSL
 
 /// The public listener: accepts sockets and gives each one handler.
 public struct Listener: Sendable {
-    /// Receive buffer of a connection. Most frames of clients are far smaller; a larger one would be kept by every idle
-    /// connection (measured in docs/performance.md).
-    static let receiveBufferBytes = 512
-
     private let channel: any Channel
 
     public var localAddress: SocketAddress? { channel.localAddress }
@@ -28,7 +24,7 @@ public struct Listener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: receiveBufferBytes))
+            .childChannelOption(.recvAllocator, value: UnpooledReceiveAllocator())
             .childChannelOption(
                 .writeBufferWaterMark, value: .init(low: Limits.outputBytesMax / 2, high: Limits.outputBytesMax)
             )
