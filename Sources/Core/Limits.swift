@@ -52,6 +52,14 @@ public enum Limits {
     public static let sessionsPerUser = 20
     /// Sessions of one address (`APUS_SESSIONS_PER_ADDRESS`); the next is answered 503.
     public static let sessionsPerAddress = 1000
+    /// New sessions per second and event loop (`APUS_CONNECTS_PER_SECOND`): about two thirds of what a core takes in with
+    /// nothing else to do (docs/performance.md), so that a storm leaves time for those that are here (G13).
+    public static let connectsPerSecond = 8000
+    /// New sessions of this much time may come at once without waiting.
+    public static let admissionBurstMilliseconds = 100
+    /// How long a new session may wait for its turn; who would wait longer is told to come back. Below what clients wait
+    /// for a handshake.
+    public static let admissionWaitMilliseconds = 3000
     /// Time between server pings (`APUS_PING_SECONDS`).
     public static let pingSeconds = 25
     /// A session without a sign of life for this many ping intervals is closed: two pings lost and some slack.
@@ -189,4 +197,7 @@ public enum Limits {
     public static let unavailableRetryMilliseconds = 1000
     /// How long a drain may take (G10).
     public static let drainSeconds = 25
+    /// Sessions per second that a draining node sends away (`APUS_DRAIN_PER_SECOND`): as many as the nodes that take them
+    /// let in without a queue.
+    public static let drainPerSecond = 1000
 }

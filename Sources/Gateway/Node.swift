@@ -69,7 +69,9 @@ public final class Node: Sendable {
 
     /// Brings everything up in the order in which it is needed: shards, bus, lease, ingest, API, and last the sockets.
     public func start() async throws {
-        let shards = group.makeIterator().map { Shard(loop: $0, node: context) }
+        let loops = Array(group.makeIterator())
+        let admission = Admission(perSecond: context.configuration.connectsPerSecond * loops.count)
+        let shards = loops.map { Shard(loop: $0, node: context, admission: admission) }
         context.hub.start(shards)
         context.router.start(on: group)
         try await subscribe()
@@ -209,10 +211,9 @@ public final class Node: Sendable {
         try? await Task.sleep(for: .milliseconds(800))
         let listener = running.withLock { $0.listener }
         await listener?.stop()
-        // About 1,000 sessions a second go, so that the nodes that take them are not stormed; never over 15 s.
-        let spread = min(15_000, max(500, context.sessionCount.current))
+        let spread = Self.drainSpreadMilliseconds(of: context.sessionCount.current, context.configuration)
         for shard in context.hub.shards { shard.drain(spreadMilliseconds: spread) }
-        let deadline = started + UInt64(Limits.drainSeconds) * 1_000_000_000
+        let deadline = started + UInt64(context.configuration.drainSeconds) * 1_000_000_000
         // Until the sockets are gone, not only the sessions: a close frame that is cut off from its answer may be lost.
         while context.connectionCount.current > 0, context.time.monotonicNanoseconds() < deadline {
             try? await Task.sleep(for: .milliseconds(50))
@@ -220,6 +221,12 @@ public final class Node: Sendable {
         for shard in context.hub.shards { shard.abortAll() }
         await stop()
         context.logger.info("drained")
+    }
+
+    /// Over how long sessions are sent away: at the configured rate, so that the nodes that take them are not stormed, but
+    /// in three fifths of the time that the drain has, so that the rest is enough for their close frames.
+    static func drainSpreadMilliseconds(of sessions: Int, _ configuration: NodeConfiguration) -> Int {
+        min(configuration.drainSeconds * 600, max(500, sessions * 1000 / configuration.drainPerSecond))
     }
 
     /// Ends what is left, in the reverse order of the start. Ports stay open: they belong to who made them.

@@ -23,6 +23,12 @@ public struct NodeConfiguration: Sendable {
     public var sessionsPerUser = Limits.sessionsPerUser
     /// Sessions of one client address; 0 means no limit.
     public var sessionsPerAddress = Limits.sessionsPerAddress
+    /// New sessions per second that the node takes in, for each of its event loops; 0 means no limit.
+    public var connectsPerSecond = Limits.connectsPerSecond
+    /// Sessions per second that go in a drain, at least; more when they would not be gone in time.
+    public var drainPerSecond = Limits.drainPerSecond
+    /// How long a drain may take in all, in seconds; 5...3600.
+    public var drainSeconds = Limits.drainSeconds
     /// Members up to which a group's messages are written into every member's timeline, 1...`Limits.groupMembersMax`.
     public var groupFanOut = Limits.groupFanOutMax
     /// Seconds between server pings, 1...3600.

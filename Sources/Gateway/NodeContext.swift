@@ -74,11 +74,11 @@ final class NodeContext: Sendable {
     }
 
     /// The address that counts: the peer's, or what a trusted proxy says of it (the last entry that is not a proxy's).
-    func clientAddress(peer: String, forwarded: [Substring]) -> String {
+    func clientAddress(peer: String, forwarded: [String]) -> String {
         var address = peer
         for hop in forwarded.reversed() {
             guard configuration.trustedProxies.contains(where: { $0.contains(address) }) else { break }
-            address = String(hop)
+            address = hop
         }
         return address
     }

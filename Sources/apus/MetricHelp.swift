@@ -7,6 +7,7 @@ enum MetricHelp {
         "apus_hellos_total": "Answers to hello and to tokens in handshakes, by result.",
         "apus_sessions_closed_total": "Sessions that this node closed, by close code.",
         "apus_sessions_behind_total": "Times that a slow session had its bodies withheld.",
+        "apus_connects_delayed_total": "New sessions that waited for their turn (APUS_CONNECTS_PER_SECOND).",
         "apus_frames_in_total": "Text frames received.",
         "apus_events_appended_total": "Notifications appended by this node.",
         "apus_events_duplicate_total": "Events whose id was stored before.",

@@ -105,4 +105,17 @@ struct DrainTests {
         // 30 s (G10), and some for a machine that is busy with other tests.
         #expect(ContinuousClock.now - began < .seconds(45))
     }
+
+    @Test("Sessions go at the chosen rate, and all within the time that the drain has")
+    func rate() {
+        var configuration = NodeConfiguration(auth: AuthConfiguration(hs256Secret: TestNode.secret))
+        configuration.drainPerSecond = 2000
+        configuration.drainSeconds = 25
+        #expect(Node.drainSpreadMilliseconds(of: 20_000, configuration) == 10_000)
+        #expect(
+            Node.drainSpreadMilliseconds(of: 10, configuration) == 500, "a few go at once, but not at the same moment")
+        #expect(Node.drainSpreadMilliseconds(of: 1_000_000, configuration) == 15_000, "more than fit go faster")
+        configuration.drainSeconds = 600
+        #expect(Node.drainSpreadMilliseconds(of: 500_000, configuration) == 250_000)
+    }
 }

@@ -5,6 +5,7 @@ import Metrics
 struct GatewayMetrics: Sendable {
     let connections = Counter(label: "apus_connections_total")
     let sessions = Gauge(label: "apus_sessions")
+    let connectsDelayed = Counter(label: "apus_connects_delayed_total")
     let framesIn = Counter(label: "apus_frames_in_total")
     let appended = Counter(label: "apus_events_appended_total")
     let duplicates = Counter(label: "apus_events_duplicate_total")

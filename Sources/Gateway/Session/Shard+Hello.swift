@@ -27,10 +27,30 @@ extension Shard {
         } catch {
             return connection.answer(.error(error.status, "bad_request", error.message, fields: error.fields))
         }
+        let forwarded = head.list("x-forwarded-for").map(String.init)
+        switch admission.decide(nowNanoseconds: node.time.monotonicNanoseconds()) {
+        case .enter: enter(slot, request, forwarded: forwarded)
+        case .wait(let milliseconds):
+            node.metrics.connectsDelayed.increment()
+            let key = key(slot)
+            loop.scheduleTask(in: .milliseconds(Int64(milliseconds))) {
+                self.resume(key) { shard, slot in shard.enter(slot, request, forwarded: forwarded) }
+            }
+        case .refuse(let seconds):
+            node.metrics.refused("admission")
+            connection.answer(
+                .error(
+                    503, "unavailable", "too many sessions begin at this moment", fields: ["Retry-After: \(seconds)"]))
+        }
+    }
+
+    /// It is the turn of this one.
+    private func enter(_ slot: Int32, _ request: UpgradeRequest, forwarded: [String]) {
+        let connection = sessions[slot].connection
         guard !isDraining else {
             return connection.answer(.error(503, "unavailable", "this node is draining", fields: ["Retry-After: 1"]))
         }
-        let address = node.clientAddress(peer: connection.peerAddress ?? "", forwarded: head.list("x-forwarded-for"))
+        let address = node.clientAddress(peer: connection.peerAddress ?? "", forwarded: forwarded)
         guard node.addresses.acquire(address) else {
             node.metrics.refused("address_limit")
             return connection.answer(

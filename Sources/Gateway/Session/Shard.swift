@@ -15,6 +15,8 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
 
     let loop: any EventLoop
     let node: NodeContext
+    /// Shared by the shards of the node.
+    let admission: Admission
     let frames = FrameDecoder.Options()
     /// Filled by any thread.
     let deliveries = DeliveryQueue()
@@ -32,9 +34,10 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     private var isFlushScheduled = false
     private let origin: UInt64
 
-    init(loop: any EventLoop, node: NodeContext) {
+    init(loop: any EventLoop, node: NodeContext, admission: Admission) {
         self.loop = loop
         self.node = node
+        self.admission = admission
         origin = node.time.monotonicNanoseconds()
     }
 

@@ -32,6 +32,9 @@ struct ConfigurationBuilder {
         node.threads = try values.number(.threads, in: 0...1024)
         node.sessionsPerUser = try values.number(.sessionsPerUser, in: 0...Self.sessionsMax)
         node.sessionsPerAddress = try values.number(.sessionsPerAddress, in: 0...Self.sessionsMax)
+        node.connectsPerSecond = try values.number(.connectsPerSecond, in: 0...Self.sessionsMax)
+        node.drainPerSecond = try values.number(.drainPerSecond, in: 1...Self.sessionsMax)
+        node.drainSeconds = try values.number(.drainSeconds, in: 5...3600)
         node.groupFanOut = try values.number(.groupFanOut, in: 1...Limits.groupMembersMax)
         node.pingSeconds = try values.number(.pingSeconds, in: 1...3600)
         return node

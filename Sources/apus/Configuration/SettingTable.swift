@@ -45,7 +45,9 @@ extension Setting {
     static let roles = Setting(
         "roles", .list, default: "gateway,notifier",
         about: "What this node does: gateway holds sockets, notifier consumes APUS_IN.")
-    static let threads = Setting("threads", .number, default: "0", about: "Event loop threads; 0 means one per core.")
+    static let threads = Setting(
+        "threads", .number, default: "0",
+        about: "Event loop threads; 0 means one per processor that the process may run on.")
 
     static let secret = Setting(
         "auth.hs256.secret", .text, shown: .secret,
@@ -75,6 +77,19 @@ extension Setting {
     static let sessionsPerAddress = Setting(
         "sessions.per.address", .number, default: "\(Limits.sessionsPerAddress)",
         about: "Sessions of one client address. 0 means no limit.")
+    static let connectsPerSecond = Setting(
+        "connects.per.second", .number, default: "\(Limits.connectsPerSecond)",
+        about:
+            "New sessions per second for each event loop. More wait for their turn, at most 3 s; the surplus is answered 503 with Retry-After. 0 means no limit."
+    )
+    static let drainPerSecond = Setting(
+        "drain.per.second", .number, default: "\(Limits.drainPerSecond)",
+        about: "Sessions per second that a node sends away when it stops; more when drain.seconds would not be enough.")
+    static let drainSeconds = Setting(
+        "drain.seconds", .number, default: "\(Limits.drainSeconds)",
+        about:
+            "How long a stop may take in all, 5 to 3600. A supervisor that kills (terminationGracePeriodSeconds, TimeoutStopSec) must wait longer."
+    )
     static let groupFanOut = Setting(
         "group.fanout", .number, default: "\(Limits.groupFanOutMax)",
         about:
@@ -94,7 +109,8 @@ extension Setting {
         config, dev, listen, backendListen, tlsCertificate, tlsKey, trustedProxies, origins,
         data, redisURL, redisCA, natsURL, natsPrefix, natsCA, natsCreds, node, roles, threads,
         secret, secretKeyID, allowShortSecret, jwks, userClaim, issuer, audience, queryToken, apiKeys,
-        sessionsPerUser, sessionsPerAddress, groupFanOut, pingSeconds, logLevel, logFormat,
+        sessionsPerUser, sessionsPerAddress, connectsPerSecond, drainPerSecond, drainSeconds, groupFanOut, pingSeconds,
+        logLevel, logFormat,
     ]
 
     /// For `--help`: every flag with its meaning and default, and the names elsewhere.
