@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js lint format bench-idle bench-dm clean
+.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -20,6 +20,7 @@ build: ## Build all releases: .build/release/apus, apus-loadtest and apus-echo
 
 test: ## Run every test, against real servers on random ports
 	@scripts/setup test
+	@scripts/check-deploy
 	swift build --build-tests
 	@$(MAKE) --no-print-directory test-js
 	@$(MAKE) --no-print-directory test-swift
@@ -37,6 +38,10 @@ ifeq ($(SWIFT_TEST_FLAGS),)
 else
 	@scripts/test-swift $(SWIFT_TEST_FLAGS)
 endif
+
+check-deploy: ## Check what is in deploy/: proxies, units, alerts, manifests
+	@scripts/setup test
+	@scripts/check-deploy
 
 lint: ## Check the form of the Swift files
 	swift format lint --strict --recursive Sources Tests loadtest Package.swift
