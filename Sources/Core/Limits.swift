@@ -183,6 +183,8 @@ public enum Limits {
     public static let leaseRefreshSeconds = 3
     /// A dependency that has not answered a command by then counts as unavailable (G11 asks for 2 s to the client).
     public static let storeDeadlineMilliseconds = 1500
+    /// How far the clocks of two nodes may be apart for the ids of events to tell histories apart (ADR 20).
+    public static let clockSkewMilliseconds = 2000
     /// Times that one command is sent to another server of a Redis Cluster: more are servers that disagree.
     public static let redisRedirectionsMax = 5
     /// A command with less than this left of its deadline is not sent again: its answer would come too late, and it

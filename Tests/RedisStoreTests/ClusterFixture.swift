@@ -26,7 +26,8 @@ struct ClusterFixture: StoreFixture {
             if configuration.tls { configuration.authorityFile = cluster.authorityFile }
             let metrics = CountingMetrics()
             let store = try RedisStore(
-                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet, metrics: metrics)
+                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet, metrics: metrics,
+                clock: SampleTime())
             try await store.connect()
             return ClusterFixture(cluster: cluster, store: store, group: group, metrics: metrics)
         } catch {

@@ -23,6 +23,7 @@ final class RedisConnection: @unchecked Sendable {
     private let tls: NIOSSLContext?
     private let metrics: RedisMetrics
     private let clock: any TimeSource
+    private let appendMark: AppendMark?
     private let onChange: @Sendable (Change) -> Void
 
     private var state: RedisConnectionState
@@ -39,15 +40,18 @@ final class RedisConnection: @unchecked Sendable {
     private var drained: EventLoopPromise<Void>?
     private var reportedInFlight = 0
 
+    /// - Parameter appendMark: Is told of each connection; nil for connections that only ask about the servers.
     init(
         configuration: RedisConfiguration, steps: [HandshakeStep], tls: NIOSSLContext?, eventLoop: any EventLoop,
-        metrics: RedisMetrics, clock: any TimeSource, onChange: @escaping @Sendable (Change) -> Void
+        metrics: RedisMetrics, clock: any TimeSource, appendMark: AppendMark?,
+        onChange: @escaping @Sendable (Change) -> Void
     ) {
         self.configuration = configuration
         self.tls = tls
         self.eventLoop = eventLoop
         self.metrics = metrics
         self.clock = clock
+        self.appendMark = appendMark
         self.onChange = onChange
         state = RedisConnectionState(configuration: configuration, steps: steps)
         backoff = RedisBackoff(bounds: configuration.backoffMilliseconds)
@@ -154,6 +158,7 @@ extension RedisConnection {
         case .ready(let digests):
             backoff.reset()
             isUp = true
+            appendMark?.connected()
             onChange(.ready(digests))
         case .close(let error): channelFailed(channel, error)
         }

@@ -26,14 +26,15 @@ final class SingleServerPool: RedisPool {
 
     init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, clock: any TimeSource, logger: Logger,
-        metrics: RedisMetrics
+        metrics: RedisMetrics, appendMark: AppendMark
     ) throws(RedisStartError) {
         let tls = try RedisTLS.context(for: configuration)
         let status = Shared(Status())
         let steps = HandshakeStep.all(for: configuration)
         connections = PerLoop(eventLoopGroup) { loop, _, count in
             RedisConnection(
-                configuration: configuration, steps: steps, tls: tls, eventLoop: loop, metrics: metrics, clock: clock
+                configuration: configuration, steps: steps, tls: tls, eventLoop: loop, metrics: metrics, clock: clock,
+                appendMark: appendMark
             ) { change in
                 Self.changed(change, of: count, status, metrics, logger)
             }
