@@ -135,7 +135,8 @@ extension Site {
 
     private func startNode(_ name: String, _ executable: String, _ settings: [String: String]) throws -> SiteProcess {
         let folder = try makeFolder(name)
-        let own = ["APUS_NODE": name, "APUS_DATA": folder.appendingPathComponent("data").path]
+        var own = ["APUS_NODE": name, "APUS_DATA": folder.appendingPathComponent("data").path]
+        if let notifiers = plan.notifiers, nodes.count >= notifiers { own["APUS_ROLES"] = "gateway" }
         // Variables of the shell that started this program must not change what is measured.
         let inherited = ProcessInfo.processInfo.environment.keys.filter { $0.hasPrefix("APUS_") }
         let cleared = Dictionary(uniqueKeysWithValues: inherited.map { ($0, "") })

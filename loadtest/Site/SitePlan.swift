@@ -11,6 +11,8 @@ struct SitePlan: Equatable, Sendable {
     var store = Store.embedded
     /// Of the node; nil for `apus` beside this program.
     var executable: String?
+    /// How many of the nodes take notifications from JetStream; nil for all. The others have the role `gateway` only.
+    var notifiers: Int?
     /// Settings `APUS_…` of every node, beyond those that a site needs.
     var settings: [String: String] = [:]
     /// The processors of the nodes; nil for all.
