@@ -13,18 +13,18 @@ struct Axis {
     let ticks: [Double]
 
     /// An axis that holds all `values` and ends at round ones.
-    /// - Parameter round: Whether the range is widened to the ticks; an axis of time ends where the run ends.
-    init(_ values: [Double], scale: Scale = .linear, count: Int = 5, round: Bool = true) {
+    /// - Parameter binary: Ticks are round in KiB, MiB or GiB.
+    init(_ values: [Double], scale: Scale = .linear, count: Int = 5, binary: Bool = false) {
         self.scale = scale
         let finite = values.filter { $0.isFinite && (scale == .linear || $0 > 0) }
         switch scale {
         case .linear:
             let low = min(0, finite.min() ?? 0)
             let high = max(finite.max() ?? 1, low + 1e-9)
-            let step = Self.step(from: low, to: high, count: count)
-            let last = round ? (high / step).rounded(.up) * step : high
-            let first = round ? (low / step).rounded(.down) * step : low
-            range = first...max(last, first + step * (round ? 1 : 1e-9))
+            let unit = binary ? [1_073_741_824.0, 1_048_576, 1024].first { high >= $0 } ?? 1 : 1
+            let step = unit * Self.step(from: low / unit, to: high / unit, count: count)
+            let (first, last) = ((low / step).rounded(.down) * step, (high / step).rounded(.up) * step)
+            range = first...max(last, first + step)
             ticks = Self.multiples(of: step, in: range)
         case .logarithmic:
             let low = log10(finite.min() ?? 1)
@@ -81,7 +81,7 @@ extension Axis {
     }
 
     static func timeText(_ seconds: Double) -> String {
-        if seconds < 120, seconds == seconds.rounded() { return "\(Int(seconds)) s" }
+        if seconds < 60, seconds == seconds.rounded() { return "\(Int(seconds)) s" }
         let whole = Int(seconds.rounded())
         return "\(whole / 60):" + (whole % 60 < 10 ? "0" : "") + "\(whole % 60)"
     }

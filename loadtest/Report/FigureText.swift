@@ -17,7 +17,8 @@ enum FigureText {
     static func number(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         let size = abs(value)
-        if size >= 100 || value == value.rounded() { return count(Int(value.rounded())) }
+        // Sums of tenths are seldom whole by the last bit.
+        if size >= 100 || abs(value - value.rounded()) < 1e-6 { return count(Int(value.rounded())) }
         return fixed(value, size >= 10 ? 1 : 2)
     }
 
@@ -67,6 +68,6 @@ enum FigureText {
     static func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
     private static func trimmed(_ value: Double) -> String {
-        abs(value) >= 100 ? count(Int(value.rounded())) : fixed(value, 1)
+        abs(value) >= 100 || abs(value - value.rounded()) < 1e-6 ? count(Int(value.rounded())) : fixed(value, 1)
     }
 }

@@ -29,8 +29,10 @@ enum HTML {
         return "<table class=\"pairs\"><tbody>\(body.joined(separator: "\n"))</tbody></table>\n"
     }
 
-    /// - Parameter caption: What the table has; read by screen readers, shown above it.
-    static func table(_ caption: String, head: [String], rows: [[String]]) -> String {
+    /// - Parameters:
+    ///   - caption: What the table has; read by screen readers, shown above it.
+    ///   - isText: Its cells are words rather than figures.
+    static func table(_ caption: String, head: [String], rows: [[String]], isText: Bool = false) -> String {
         let titles = head.map { "<th scope=\"col\">\(escaped($0))</th>" }.joined()
         let body = rows.map { row in
             "<tr>"
@@ -39,7 +41,7 @@ enum HTML {
                 }.joined() + "</tr>"
         }
         return """
-            <div class="wide"><table><caption>\(escaped(caption))</caption><thead><tr>\(titles)</tr></thead>
+            <div class="wide"><table\(isText ? " class=\"texts\"" : "")><caption>\(escaped(caption))</caption><thead><tr>\(titles)</tr></thead>
             <tbody>\(body.joined(separator: "\n"))</tbody></table></div>
 
             """

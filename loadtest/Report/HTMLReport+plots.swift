@@ -110,7 +110,8 @@ extension HTMLReport {
             let lines = lines.filter { $0.points.count > 1 }
             guard !lines.isEmpty else { return nil }
             return Plot(
-                title: title, summary: summary, lines: lines, bands: bands, horizontal: time, verticalText: text)
+                title: title, summary: summary, lines: lines, bands: bands, horizontal: time,
+                isBytes: title.hasPrefix("Memory"), verticalText: text)
         }
         let bytes: (Double) -> String = { FigureText.bytes(Int($0)) }
         let percent: (Double) -> String = { FigureText.number($0 * 100) + " %" }

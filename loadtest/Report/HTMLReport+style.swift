@@ -43,7 +43,7 @@ extension HTMLReport {
         th,td{padding:4px 14px 4px 0;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}
         th:first-child,.pairs td{text-align:left}th[scope=row]{font-weight:500}thead th{color:var(--soft);font-weight:600}
         .pairs th{font-weight:400;color:var(--soft);padding-right:24px}.pairs td{overflow-wrap:anywhere}
-        .wide{overflow-x:auto}.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(380px,100%),1fr));gap:24px}
+        .texts td,.texts th{text-align:left}.wide{overflow-x:auto;margin-top:14px}.columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(380px,100%),1fr));gap:24px}
         .columns h3:not(:first-child){margin-top:18px}
         details{margin-top:14px}summary{cursor:pointer;font-weight:600;padding:4px 0}
         footer{margin-top:40px;border-top:1px solid var(--rule);padding-top:12px;font-size:13px;max-width:80ch}

@@ -85,7 +85,7 @@ enum HTMLReport {
         }
         let offenders = HTML.table(
             "The first offenders", head: ["check", "user", "expected", "got"],
-            rows: checks.offenders.map { [$0.check.title, $0.user, $0.expected, $0.got] })
+            rows: checks.offenders.map { [$0.check.title, $0.user, $0.expected, $0.got] }, isText: true)
         return """
             <section aria-labelledby="checks">
             <h2 id="checks">Checks</h2>

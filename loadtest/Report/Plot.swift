@@ -18,6 +18,8 @@ struct Plot {
     var bands: [Band] = []
     var horizontal: Axis
     var scale: Axis.Scale = .linear
+    /// The values are bytes.
+    var isBytes = false
     var horizontalText: (Double) -> String = Axis.timeText
     var verticalText: (Double) -> String
 
@@ -28,7 +30,7 @@ struct Plot {
     private static let top = 22.0
     private static let bottom = 30.0
 
-    private var vertical: Axis { Axis(lines.flatMap { $0.points.map(\.y) }, scale: scale) }
+    private var vertical: Axis { Axis(lines.flatMap { $0.points.map(\.y) }, scale: scale, binary: isBytes) }
 
     /// A figure with its caption, legend and drawing.
     func figure() -> String {
@@ -82,8 +84,9 @@ struct Plot {
         }
         parts += horizontal.ticks.map { tick in
             let place = HTML.number(x(tick))
+            let anchor = x(tick) > Self.width - 36 ? "end" : "mid"
             return "<path class=\"grid\" d=\"M\(place) \(base)v5\"/>"
-                + "<text class=\"tick mid\" x=\"\(place)\" y=\"\(HTML.number(Self.height - Self.bottom + 19))\">"
+                + "<text class=\"tick \(anchor)\" x=\"\(place)\" y=\"\(HTML.number(Self.height - Self.bottom + 19))\">"
                 + "\(HTML.escaped(horizontalText(tick)))</text>"
         }
         return parts + ["<path class=\"axis\" d=\"M\(from) \(base)H\(to)\"/>"]
@@ -119,7 +122,9 @@ struct Plot {
     private func hovers() -> [String] {
         var figures: [Double: [String]] = [:]
         for line in lines {
-            for point in line.points { figures[point.x, default: []].append("\(line.name): \(verticalText(point.y))") }
+            for point in line.points where scale == .linear || point.y > 0 {
+                figures[point.x, default: []].append("\(line.name): \(verticalText(point.y))")
+            }
         }
         let places = figures.keys.sorted()
         guard places.count <= 1200 else { return [] }
