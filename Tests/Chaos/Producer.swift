@@ -1,0 +1,58 @@
+import ApusTesting
+import Bus
+import Core
+import Foundation
+import Synchronization
+import Wire
+
+/// A backend that publishes notifications through JetStream, open loop: the next one does not wait for the last one's answer.
+/// What is not acknowledged is published again with the same id, as backends are told to; some are published twice though
+/// they were acknowledged, by a backend that did not hear it.
+final class Producer: Sendable {
+    private struct State {
+        var sent: [SentNotification] = []
+        var open = 0
+    }
+
+    private let site: Site
+    private let state = Mutex(State())
+
+    init(_ site: Site) { self.site = site }
+
+    var notifications: [SentNotification] { state.withLock { $0.sent } }
+    /// Those that are not acknowledged yet.
+    var open: Int { state.withLock { $0.open } }
+
+    func publish(_ id: String, to user: String, isRepeated: Bool) {
+        let index = state.withLock { state in
+            state.sent.append(SentNotification(id: id, user: user, firstSentAt: site.clock.now))
+            state.open += 1
+            return state.sent.count - 1
+        }
+        Task {
+            await self.deliver(id, user, attempt: "a")
+            state.withLock {
+                $0.sent[index].isAcknowledged = true
+                $0.open -= 1
+            }
+            guard isRepeated else { return }
+            try? await Task.sleep(for: .milliseconds(300))
+            await self.deliver(id, user, attempt: "b")
+        }
+    }
+
+    /// Until JetStream acknowledges it. The name that JetStream deduplicates by is another one for a repetition, so that
+    /// the store has to recognise it: JetStream's own window is two minutes.
+    private func deliver(_ id: String, _ user: String, attempt: String) async {
+        let body = Array(#"{"id":"\#(id)","type":"chaos.event","data":{"of":"\#(id)"}}"#.utf8)
+        let message = BusMessage(subject: "apus.in.notify.\(user)", payload: body)
+        while !Task.isCancelled {
+            do {
+                try await answer { (done: @escaping Completion<Void>) in
+                    self.site.backend.publishDurable(message, dedupID: "\(id)-\(attempt)", done)
+                }
+                return
+            } catch { try? await Task.sleep(for: .milliseconds(500)) }
+        }
+    }
+}
