@@ -28,6 +28,8 @@ final class Crew: Sendable {
     /// Second devices, of every other user.
     let listeners: [Device]
     let talks: [Talk]
+    /// Listeners with small buffers: a tenth of the users.
+    var slowReaders: [Device] { listeners.filter { $0.options.receiveBufferBytes != nil } }
     let producer: Producer
     var devices: [Device] { talkers + listeners }
 
@@ -50,7 +52,8 @@ final class Crew: Sendable {
                 Device.Options(
                     user: users[index], name: "\(users[index])/\(kind)", token: try site.token(users[index]),
                     seed: seed &* 1000 &+ UInt64(index * 2 + (kind == "ear" ? 1 : 0)),
-                    pingMilliseconds: kind == "ear" ? 4000 : 1000),
+                    pingMilliseconds: kind == "ear" ? 4000 : 1000,
+                    receiveBufferBytes: kind == "ear" && index % 10 == 0 ? 4096 : nil),
                 clock: site.clock, ports: { site.ports })
         }
         var talks: [Talk] = []

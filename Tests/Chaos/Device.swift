@@ -18,6 +18,8 @@ final class Device: Sendable {
         var seed: UInt64
         /// How often it asks for the head.
         var pingMilliseconds: Int64
+        /// A small buffer of the kernel, for one that is to be a slow reader; nil: the usual.
+        var receiveBufferBytes: Int?
     }
 
     let options: Options
@@ -48,6 +50,7 @@ final class Device: Sendable {
     var messages: [SentMessage] { state.withLock { $0.messages } }
     /// Whether it is connected and nothing that it must say is unanswered.
     var isQuiet: Bool { state.withLock { $0.isLive && $0.openMessages == 0 } }
+    var timesBehind: Int { state.withLock { $0.timesBehind } }
     var isLive: Bool { state.withLock { $0.isLive } }
     /// When a reply `ok` came last.
     var lastOK: Moment { state.withLock { $0.lastOK } }
@@ -63,8 +66,14 @@ final class Device: Sendable {
     }
     func comeBack() { state.withLock { $0.isAway = false } }
 
-    /// Stops or goes on reading the socket.
-    func setReading(_ isOn: Bool) async { try? await state.withLock { $0.client }?.setReading(isOn) }
+    /// Stops reading its socket, or goes on, on this connection and the next ones.
+    func setStalled(_ isStalled: Bool) async {
+        let client = state.withLock { state in
+            state.isStalled = isStalled
+            return state.client
+        }
+        try? await client?.setReading(!isStalled)
+    }
 
     /// Sends bytes as they are, beside the protocol.
     func send(raw bytes: [UInt8]) { state.withLock { $0.client }?.post(raw: bytes) }
@@ -88,7 +97,8 @@ final class Device: Sendable {
     /// One connection, from the handshake to its end. - Returns: whether there was a `welcome`.
     private func connect(_ random: inout SeededGenerator) async -> Bool {
         guard let port = ports().randomElement(using: &random),
-            let client = try? await ScriptedClient.connect(port: port, within: 3)
+            let client = try? await ScriptedClient.connect(
+                port: port, receiveBufferBytes: options.receiveBufferBytes, within: 3)
         else { return false }
         defer { client.drop() }
         let number = Self.connections.add(1, ordering: .relaxed).newValue

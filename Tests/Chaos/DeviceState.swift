@@ -9,7 +9,9 @@ struct DeviceState: Sendable {
     private(set) var client: ScriptedClient?
     private(set) var isLive = false
     private(set) var lastOK: Moment = 0
+    private(set) var timesBehind = 0
     var isAway = false
+    var isStalled = false
 
     /// The position to resume from; nil before the first `welcome`, and while what it was told to read afresh is missing.
     private var position: (epoch: String, seen: Seen)?
@@ -88,7 +90,8 @@ struct DeviceState: Sendable {
     }
 
     func isOver(_ now: Moment) -> Bool {
-        isEnded || isAway || now > leaveAt || asked.values.contains { now - $0.at > Self.patience }
+        if isEnded || isAway || now > leaveAt { return true }
+        return !isStalled && asked.values.contains { now - $0.at > Self.patience }
     }
 
     /// Asks for the head now and then, and sends again what was to be sent again by now.
@@ -186,6 +189,7 @@ struct DeviceState: Sendable {
         } else if let seq = frame["seq"]?.integer, let id = frame["id"]?.string, isLive {
             take([Seen(seq: seq, id: id)])
         } else if event == "behind" {
+            timesBehind += 1
             pull(isAfresh: false, after: position?.seen.seq ?? 0, now)
         } else if event == "draining" {
             leaveAt = now + (frame["reconnect_ms"]?.integer ?? 0) * 1000

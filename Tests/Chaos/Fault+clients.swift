@@ -26,6 +26,25 @@ extension Fault {
         try await eventually("everybody is back", within: 60) { devices.allSatisfy(\.isLive) }
     }
 
+    /// Sessions that take nothing while much comes: they are told `behind`, and pull when they read again.
+    static let slowReaders = Fault(
+        name: "a tenth of the users does not read for 12 s, with 150 events of 8 KiB for each", promises: "G9",
+        site: Site.Options(environment: ["APUS_PING_SECONDS": "25"])
+    ) { scene in
+        let slow = scene.crew.slowReaders
+        for device in slow { await device.setStalled(true) }
+        for number in 0..<150 {
+            for device in slow {
+                scene.crew.producer.publish(
+                    "big\(number)-\(device.options.user)", to: device.options.user, padding: 8192)
+            }
+            try await scene.pause(40...60)
+        }
+        try await Task.sleep(for: .seconds(4))
+        for device in slow { await device.setStalled(false) }
+        scene.site.notes.add("\(slow.count) sessions, told behind: \(slow.reduce(0) { $0 + $1.timesBehind })")
+    }
+
     /// Strangers send what no client would, to every node.
     static let malformed = Fault(name: "malformed frames and requests for 6 s", promises: "G14, G15") { scene in
         let end = ContinuousClock.now + .seconds(6)

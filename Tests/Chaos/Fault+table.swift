@@ -33,5 +33,7 @@ extension Fault {
 
     private static let clusterFaults: [Fault] = [.shardDown, .slotsMove]
 
-    private static let clientFaults: [Fault] = [.storm, .resumeTogether, .malformed, .poison, .producerRetries]
+    private static let clientFaults: [Fault] = [
+        .storm, .resumeTogether, .slowReaders, .malformed, .poison, .producerRetries,
+    ]
 }

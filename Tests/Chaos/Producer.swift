@@ -23,28 +23,30 @@ final class Producer: Sendable {
     /// Those that are not acknowledged yet.
     var open: Int { state.withLock { $0.open } }
 
-    func publish(_ id: String, to user: String, isRepeated: Bool) {
+    /// - Parameter padding: Bytes that its data has besides.
+    func publish(_ id: String, to user: String, isRepeated: Bool = false, padding: Int = 0) {
         let index = state.withLock { state in
             state.sent.append(SentNotification(id: id, user: user, firstSentAt: site.clock.now))
             state.open += 1
             return state.sent.count - 1
         }
         Task {
-            await self.deliver(id, user, attempt: "a")
+            await self.deliver(id, user, padding, attempt: "a")
             state.withLock {
                 $0.sent[index].isAcknowledged = true
                 $0.open -= 1
             }
             guard isRepeated else { return }
             try? await Task.sleep(for: .milliseconds(300))
-            await self.deliver(id, user, attempt: "b")
+            await self.deliver(id, user, padding, attempt: "b")
         }
     }
 
     /// Until JetStream acknowledges it. The name that JetStream deduplicates by is another one for a repetition, so that
     /// the store has to recognise it: JetStream's own window is two minutes.
-    private func deliver(_ id: String, _ user: String, attempt: String) async {
-        let body = Array(#"{"id":"\#(id)","type":"chaos.event","data":{"of":"\#(id)"}}"#.utf8)
+    private func deliver(_ id: String, _ user: String, _ padding: Int, attempt: String) async {
+        let data = String(repeating: ".", count: padding)
+        let body = Array(#"{"id":"\#(id)","type":"chaos.event","data":{"of":"\#(id)","pad":"\#(data)"}}"#.utf8)
         let message = BusMessage(subject: "apus.in.notify.\(user)", payload: body)
         while !Task.isCancelled {
             do {

@@ -93,11 +93,9 @@ final class Site: Sendable {
         _ name: String, _ redis: RedisServer, _ nats: NATSServer, _ options: Options, crashPoint: String? = nil
     ) async throws -> Member {
         let ways = (try await FaultProxy.start(to: redis.port), try await FaultProxy.start(to: nats.port))
-        var environment = options.environment
+        var environment = ["APUS_PING_SECONDS": "5", "APUS_THREADS": "1"].merging(options.environment) { $1 }
         if !options.isCluster { environment["APUS_REDIS_URL"] = "redis://127.0.0.1:\(ways.0.port)" }
         environment["APUS_NATS_URL"] = "nats://127.0.0.1:\(ways.1.port)"
-        environment["APUS_PING_SECONDS"] = "5"
-        environment["APUS_THREADS"] = "1"
         if let crashPoint { environment["APUS_CRASHPOINT"] = crashPoint }
         return Member(process: try ApusProcess(name, environment: environment), redis: ways.0, nats: ways.1)
     }
