@@ -186,6 +186,9 @@ let package = Package(
         tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting"]),
         tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
+        tests(
+            "Chaos",
+            ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .nioCore, .nioPosix]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("LoadTestTests", ["Core", "Wire", "Spawn", "apus-loadtest", "ApusTesting", .histogram]),
         tests("AllocationTests", ["Core", "HotPaths", "ApusTesting"]),
