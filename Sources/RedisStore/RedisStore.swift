@@ -25,7 +25,7 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
         logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
-        let metrics = RedisMetrics(metrics)
+        let metrics = RedisMetrics(metrics, logger)
         if configuration.isCluster {
             pool = try ClusterPool(
                 configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,

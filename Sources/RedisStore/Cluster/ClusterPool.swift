@@ -24,8 +24,8 @@ final class ClusterPool: RedisPool {
         let connect = { (configuration: RedisConfiguration, steps: [HandshakeStep]) -> ClusterLoop.Connect in
             { server, loop, onChange in
                 RedisConnection(
-                    configuration: configuration.at(server), steps: steps, tls: tls, eventLoop: loop, metrics: metrics,
-                    clock: clock, onChange: onChange)
+                    configuration: configuration.at(server), at: server, steps: steps, tls: tls, eventLoop: loop,
+                    metrics: metrics, clock: clock, onChange: onChange)
             }
         }
         let all = Array(eventLoopGroup.makeIterator())
