@@ -183,7 +183,7 @@ let package = Package(
                 .logging,
                 .metrics,
             ]),
-        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting"]),
+        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting", .crypto]),
         tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests(

@@ -19,6 +19,12 @@ enum RedisScript: String, CaseIterable, Sendable {
     case register, remove
     case read, open, send, advance, append
 
+    /// Those that write what somebody is told is stored: in strict durability a replica must have it too. Sessions,
+    /// leases and claims are written again by themselves, and `open` promises nothing.
+    static let confirmed: Set<RedisScript> = [
+        .append, .markRead, .expire, .dueAdd, .send, .revise, .progress, .group, .advance, .mute, .block,
+    ]
+
     /// The functions of `lib.lua`, those that scripts of one kind share besides, and the script itself.
     var source: [UInt8] { Self.withoutComments(whole) }
 

@@ -26,7 +26,7 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
         logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
-        let metrics = RedisMetrics(metrics)
+        let metrics = RedisMetrics(metrics, logger)
         let appendMark = AppendMark(clock: clock)
         if configuration.isCluster {
             pool = try ClusterPool(

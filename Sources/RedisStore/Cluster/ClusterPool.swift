@@ -26,8 +26,8 @@ final class ClusterPool: RedisPool {
             in
             { server, loop, onChange in
                 RedisConnection(
-                    configuration: configuration.at(server), steps: steps, tls: tls, eventLoop: loop, metrics: metrics,
-                    clock: clock, appendMark: appendMark, onChange: onChange)
+                    configuration: configuration.at(server), at: server, steps: steps, tls: tls, eventLoop: loop,
+                    metrics: metrics, clock: clock, appendMark: appendMark, onChange: onChange)
             }
         }
         let all = Array(eventLoopGroup.makeIterator())
