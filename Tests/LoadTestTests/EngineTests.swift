@@ -20,7 +20,8 @@ struct EngineTests {
             #expect(second?.marker == marker)
             #expect(Marker.find(in: bytes, from: second?.end ?? 0) == nil)
         }
-        #expect((try JSONSerialization.jsonObject(with: Data(payload)) as? [String: String])?.count == 2)
+        let object = try JSONSerialization.jsonObject(with: Data(payload)) as? [String: String]
+        #expect(object?.count == 2)
     }
 
     @Test("text that only looks like a marker is passed over")
@@ -78,12 +79,15 @@ struct EngineTests {
                 part.record(nanoseconds: value)
                 whole.record(nanoseconds: value)
             }
-            #expect(merged.add(text: part.text))
+            let isText = merged.add(text: part.text)
+            #expect(isText)
         }
         for percentile in [0, 50, 90, 99, 99.9, 100] {
             #expect(merged.percentile(percentile) == whole.percentile(percentile))
         }
-        #expect(merged.counts.totalCount == 3000 && !merged.add(text: "5;6"))
+        #expect(merged.counts.totalCount == 3000)
+        let isText = merged.add(text: "5;6")
+        #expect(!isText)
     }
 
     @Test("sessions are split over workers in pairs, all of them, and errors say what to do")
@@ -118,7 +122,6 @@ struct EngineTests {
         var queue = DueQueue()
         var random = SplitMix(seed: 1)
         for session in 0..<200 { queue.add(Int32(session), due: UInt64(random.below(1000))) }
-        #expect(queue.next(by: 0) == nil || queue.first == 0)
         var last: UInt64 = 0
         while let due = queue.first {
             #expect(due >= last)

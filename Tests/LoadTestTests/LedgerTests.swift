@@ -24,7 +24,7 @@ struct LedgerTests {
     }
 
     @Test(
-        "finds a loss, wherever it is", arguments: [1, 2, 250, 436, 437, 499, 500])
+        "finds a loss, wherever it is", arguments: [1, 2, 250, 436, 437, 499, 500] as [UInt32])
     func loss(_ missing: UInt32) {
         let found = findings((1...500).filter { $0 != missing }, expected: 500)
         #expect(found.count(.lost) == 1 && found.counts.count == 1)

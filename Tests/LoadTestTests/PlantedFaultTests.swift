@@ -32,7 +32,7 @@ struct PlantedFaultTests {
             let proxy = try FaultProxy(to: node.port, fault, every: 40)
             defer { proxy.stop() }
             let scenario = RateScenario(kind: .notify, name: "notify", rate: 300, seconds: 2)
-            let plan = LoadPlan(sessions: 6, workers: 2)
+            let plan = LoadPlan(sessions: 6, workers: 2, settleSeconds: 2)
             let result = try await Self.run(scenario, plan, Self.target(proxy.port, node))
             #expect(result.failure == nil)
             #expect(result.totals.publishes >= 590 && result.latency[.delivery]?.count ?? 0 > 400)
@@ -40,11 +40,16 @@ struct PlantedFaultTests {
             let checks = result.checks
             switch fault {
             case .none: #expect(result.verdict == .held, "\(checks)")
-            // Once in its timeline, and once among the notifications that were accepted.
-            case .drop: #expect(checks.counts == [.lost: proxy.faults * 2], "\(checks)")
+            // In its timeline, unless it was the last one there, and among the notifications that were accepted.
+            case .drop:
+                #expect(Set(checks.counts.keys) == [.lost], "\(checks)")
+                #expect((proxy.faults...proxy.faults * 2).contains(checks[.lost]), "\(checks)")
             // A double of the timeline is not looked into further.
             case .double: #expect(checks.counts == [.doubled: proxy.faults], "\(checks)")
-            case .swap: #expect(checks.counts == [.misordered: proxy.faults], "\(checks)")
+            // One that waits for a later one to change places with, at the end, is lost.
+            case .swap:
+                #expect(checks[.misordered] == proxy.faults, "\(checks)")
+                #expect(Set(checks.counts.keys).isSubset(of: [.misordered, .lost]) && checks[.lost] <= 6, "\(checks)")
             }
             if fault != .none {
                 #expect(result.verdict == .broken)
@@ -60,9 +65,11 @@ struct PlantedFaultTests {
                 let proxy = try FaultProxy(to: node.port, fault, every: 50)
                 defer { proxy.stop() }
                 let scenario = RateScenario(kind: .topic, name: "broadcast", rate: 100, seconds: 1, topics: 2)
-                let result = try await Self.run(scenario, LoadPlan(sessions: 6), Self.target(proxy.port, node))
+                let result = try await Self.run(
+                    scenario, LoadPlan(sessions: 6, settleSeconds: 2), Self.target(proxy.port, node))
                 #expect(result.failure == nil && proxy.faults > 2)
-                #expect(result.checks.counts == [check: proxy.faults], "\(result.checks)")
+                #expect(result.checks[check] == proxy.faults, "\(result.checks)")
+                #expect(Set(result.checks.counts.keys).isSubset(of: [check, .lost]), "\(result.checks)")
             }
         }
     }
@@ -75,6 +82,7 @@ struct PlantedFaultTests {
             let common = [
                 "--backend", "http://127.0.0.1:\(node.backendPort)", "--secret", ApusProcess.secret, "--api-key",
                 ApusProcess.apiKey, "--sessions", "4", "--rate", "100", "--seconds", "1",
+                "--settle", "2",
             ]
             let program = try ApusProcess.executable("apus-loadtest")
             let broken = try await ChildProcess.outcome(

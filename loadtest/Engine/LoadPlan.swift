@@ -14,6 +14,8 @@ struct LoadPlan: Equatable, Sendable {
     var slowShare = 0.0
     /// Seconds between samples.
     var sampleSeconds = 1
+    /// How long to wait at the end for what has not come.
+    var settleSeconds = 15.0
     var userPrefix = "u"
     /// Users, spaces and tokens in lines; nil makes tokens with the target's secret.
     var tokenFile: String?

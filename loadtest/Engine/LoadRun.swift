@@ -213,7 +213,8 @@ actor LoadRun {
 
     /// Waits until everything that was published has come. - Returns: How many events had not when time was up.
     @discardableResult
-    func settle(seconds: Double = 15) async throws -> Int {
+    func settle(seconds: Double? = nil) async throws -> Int {
+        let seconds = seconds ?? plan.settleSeconds
         begin("settle", seconds: nil)
         for at in workers.indices {
             states[at].step = .busy

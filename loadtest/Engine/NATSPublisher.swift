@@ -20,8 +20,12 @@ final class NATSPublisher: Publisher {
     }
 
     private var link: PublisherLink
-    private let prefix: String
     private let inbox: String
+    // The beginnings of what is published, put together once.
+    private let notifyStart: [UInt8]
+    private let liveStart: [UInt8]
+    private let topicStart: [UInt8]
+    private let replyStart: [UInt8]
     private let outcome: (Ticket, PublishOutcome) -> Void
     /// The publish with number n stands at n modulo its size.
     private var open = [Open](repeating: Open(), count: inFlightMax)
@@ -36,9 +40,12 @@ final class NATSPublisher: Publisher {
         let configuration = try NATSConfiguration(urls: url)
         guard !configuration.usesTLS else { throw LoadError("--nats: tls:// is not supported, use nats://") }
         let server = configuration.servers[0]
-        self.prefix = prefix
         self.outcome = outcome
         inbox = "_INBOX.load\(UInt64.random(in: 0 ... .max))"
+        notifyStart = Array("PUB \(prefix).in.notify.".utf8)
+        liveStart = Array("PUB \(prefix).live.user.".utf8)
+        topicStart = Array("PUB \(prefix).live.topic.".utf8)
+        replyStart = Array(" \(inbox).".utf8)
         link = try PublisherLink(
             to: try Endpoint.resolve(host: server.host, port: server.port, option: "--nats"), option: "--nats")
         try begin(configuration.credentials)
@@ -82,45 +89,56 @@ final class NATSPublisher: Publisher {
         next += 1
         open[number % Self.inFlightMax] = Open(ticket: ticket, sentAt: Clock.now(), isOpen: true)
         inFlight += 1
-        let body = Self.notification(id: id, data: data)
         link.write {
-            $0 += "PUB \(prefix).in.notify.".utf8
+            $0 += notifyStart
             $0 += user
-            $0 += " \(inbox).\(number) \(body.count)\r\n".utf8
-            $0 += body
-            $0 += "\r\n".utf8
+            $0 += replyStart
+            Decimal.append(UInt64(number), to: &$0)
+            let count = Self.noteStart.count + id.count + Self.noteMiddle.count + data.count + 1
+            Self.append(bytes: count, to: &$0)
+            // {"id":…,"type":"load.note","data":{…}}
+            $0 += Self.noteStart
+            $0 += id
+            $0 += Self.noteMiddle
+            $0 += data
+            $0 += Self.end
         }
-    }
-
-    /// `{"id":…,"type":"load.note","data":{…}}`
-    static func notification(id: [UInt8], data: [UInt8]) -> [UInt8] {
-        var body = Array(#"{"id":""#.utf8)
-        body += id
-        body += #"","type":"load.note","data":"#.utf8
-        body += data
-        body.append(UInt8(ascii: "}"))
-        return body
     }
 
     func live(user: [UInt8], data: [UInt8], _ ticket: Ticket) {
-        publish(Array("\(prefix).live.user.".utf8) + user, data)
-    }
-
-    func topic(_ name: String, data: [UInt8], _ ticket: Ticket) {
-        publish(Array("\(prefix).live.topic.\(name)".utf8), data)
-    }
-
-    private func publish(_ subject: [UInt8], _ data: [UInt8]) {
         link.write {
-            $0 += "PUB ".utf8
-            $0 += subject
-            $0 += " \(Self.liveBody.count + data.count + 1)\r\n".utf8
-            $0 += Self.liveBody
-            $0 += data
-            $0 += "}\r\n".utf8
+            $0 += liveStart
+            $0 += user
+            Self.append(live: data, to: &$0)
         }
     }
 
+    func topic(_ name: String, data: [UInt8], _ ticket: Ticket) {
+        link.write {
+            $0 += topicStart
+            $0 += name.utf8
+            Self.append(live: data, to: &$0)
+        }
+    }
+
+    private static func append(live data: [UInt8], to out: inout [UInt8]) {
+        append(bytes: liveBody.count + data.count + 1, to: &out)
+        out += liveBody
+        out += data
+        out += end
+    }
+
+    /// The last word of a line, and its end.
+    private static func append(bytes: Int, to out: inout [UInt8]) {
+        out.append(UInt8(ascii: " "))
+        Decimal.append(UInt64(bytes), to: &out)
+        out += lineEnd
+    }
+
+    private static let lineEnd = Array("\r\n".utf8)
+    private static let end = Array("}\r\n".utf8)
+    private static let noteStart = Array(#"{"id":""#.utf8)
+    private static let noteMiddle = Array(#"","type":"load.note","data":"#.utf8)
     private static let liveBody = Array(#"{"type":"load.live","data":"#.utf8)
 
     // MARK: The connection
@@ -146,8 +164,10 @@ final class NATSPublisher: Publisher {
         let input = link.input
         while let end = input[at...].firstIndex(of: UInt8(ascii: "\n")) {
             let line = input[at..<end]
-            if line.starts(with: "MSG ".utf8) {
-                guard let size = Self.size(line), input.count >= end + 1 + size + 2 else { break }
+            if line.first == UInt8(ascii: "M") {
+                guard let size = Self.number(line.reversed().drop { $0 <= 0x20 }.prefix { $0 > 0x20 }.reversed()),
+                    input.count >= end + 1 + size + 2
+                else { break }
                 answer(line, input[end + 1..<end + 1 + size])
                 at = end + 1 + size + 2
                 continue
@@ -163,16 +183,20 @@ final class NATSPublisher: Publisher {
         link.consume(at)
     }
 
-    /// The last word of `MSG <subject> <sid> [reply] <bytes>`.
-    private static func size(_ line: ArraySlice<UInt8>) -> Int? {
-        let words = line.split(whereSeparator: { $0 <= 0x20 })
-        return words.last.flatMap { Int(String(decoding: $0, as: UTF8.self)) }
+    private static func number(_ digits: some Sequence<UInt8>) -> Int? {
+        var number = 0
+        for digit in digits {
+            guard 0x30...0x39 ~= digit else { return nil }
+            number = number &* 10 &+ Int(digit & 15)
+        }
+        return number
     }
 
+    /// `MSG <inbox>.<number> 1 <bytes>`, and JetStream's answer.
     private func answer(_ line: ArraySlice<UInt8>, _ payload: ArraySlice<UInt8>) {
-        // The subject is `<inbox>.<number>`.
-        let digits = line.dropFirst(4 + inbox.utf8.count + 1).prefix { $0 > 0x20 }
-        guard let number = Int(String(decoding: digits, as: UTF8.self)) else { return }
+        // What stands before the subject is `MSG `.
+        let digits = line.dropFirst(replyStart.count + 3).prefix { $0 > 0x20 }
+        guard let number = Self.number(digits) else { return }
         let isStored = payload.starts(with: #"{"stream""#.utf8)
         let text = isStored ? "" : "JetStream: \(String(decoding: payload.prefix(200), as: UTF8.self))"
         settle(number, isStored ? .stored : .refused(text))

@@ -78,7 +78,11 @@ struct LoadOptions: ParsableArguments {
     @Option(help: "The share of sessions that never read, 0 to 1; they are not checked.")
     var slow = 0.0
 
+    @Option(help: "How long to wait at the end for what has not come, in seconds; then it is lost.")
+    var settle = 15.0
+
     func validate() throws {
+        guard (0.0...600.0).contains(settle) else { throw ValidationError("--settle must be from 0 to 600") }
         guard (1...10_000_000).contains(sessions) else {
             throw ValidationError("--sessions must be from 1 to 10000000")
         }
@@ -96,7 +100,7 @@ struct LoadOptions: ParsableArguments {
     func plan(_ target: TargetOptions) throws -> LoadPlan {
         var plan = LoadPlan(sessions: sessions, connectsPerSecond: connectsPerSecond, workers: workers)
         plan.sources = try sources.map { try LoadPlan.sources($0) } ?? []
-        (plan.payloadBytes, plan.slowShare) = (bytes, slow)
+        (plan.payloadBytes, plan.slowShare, plan.settleSeconds) = (bytes, slow, settle)
         (plan.userPrefix, plan.tokenFile) = (target.userPrefix, target.tokenFile)
         return plan
     }
