@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm clean
+.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -44,10 +44,10 @@ check-deploy: ## Check what is in deploy/: proxies, units, alerts, manifests
 	@scripts/check-deploy
 
 lint: ## Check the form of the Swift files
-	swift format lint --strict --recursive Sources Tests loadtest Package.swift
+	swift format lint --strict --recursive Sources Tests loadtest benchmarks Package.swift
 
 format: ## Bring the Swift files into form
-	swift format --in-place --recursive Sources Tests loadtest Package.swift
+	swift format --in-place --recursive Sources Tests loadtest benchmarks Package.swift
 
 bench-idle: ## Memory per idle session, over 10,000 sessions
 	@scripts/setup run
@@ -59,6 +59,11 @@ bench-dm: ## Direct messages: latency, rate and bytes, embedded and on Redis and
 	@swift build -c release
 	@.build/release/apus-loadtest dm
 	@.build/release/apus-loadtest dm --fleet
+
+bench-micro: ## The hot paths one by one: nanoseconds and allocations per operation
+	@scripts/setup run
+	@swift build -c release --product apus-microbench
+	@.build/release/apus-microbench
 
 clean: ## Remove what was built
 	rm -rf .build

@@ -47,6 +47,7 @@ let package = Package(
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "apus-echo", targets: ["apus-echo"]),
         .executable(name: "apus-loadtest", targets: ["apus-loadtest"]),
+        .executable(name: "apus-microbench", targets: ["apus-microbench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
@@ -133,6 +134,19 @@ let package = Package(
             path: "loadtest",
             swiftSettings: strict),
 
+        // Micro-benchmarks. The hot paths stand in a library, because tests hold them too.
+        .target(name: "CAllocationCount", path: "benchmarks/allocations"),
+        .target(
+            name: "HotPaths",
+            dependencies: [
+                "CAllocationCount", "Core", "Wire", "Notifications", "Chat", "Bus", "Gateway", "RedisStore", "Embedded",
+                .logging, .nioCore, .nioPosix,
+            ],
+            path: "benchmarks/cases", swiftSettings: strict),
+        .executableTarget(
+            name: "apus-microbench", dependencies: ["HotPaths", "Gateway", .arguments, .metrics],
+            path: "benchmarks/micro", swiftSettings: strict),
+
         // Processes that tests and the load generator start.
         .target(name: "CSpawn"),
         target("Spawn", ["CSpawn"]),
@@ -174,6 +188,7 @@ let package = Package(
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("LoadTestTests", ["Core", "Wire", "Spawn", "apus-loadtest", "ApusTesting", .histogram]),
+        tests("AllocationTests", ["Core", "HotPaths", "ApusTesting"]),
         tests("Tidy", []),
     ]
 )

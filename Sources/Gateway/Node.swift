@@ -65,6 +65,9 @@ public final class Node: Sendable {
     /// Where the backend listener is.
     public var backendAddress: SocketAddress? { running.withLock { $0.backendAddress } }
 
+    /// Where deliveries go to the sessions of this node; for benchmarks.
+    package var hub: Hub { context.hub }
+
     // MARK: Start
 
     /// Brings everything up in the order in which it is needed: shards, bus, lease, ingest, API, and last the sockets.

@@ -57,6 +57,7 @@ struct GatewayMetrics: Sendable {
     func delivered(acceptedMicroseconds: Int64, nowMilliseconds: Int64) {
         deliveredEvents.increment()
         guard acceptedMicroseconds > 0 else { return }
-        latency.recordMicroseconds(max(0, nowMilliseconds * 1000 - acceptedMicroseconds))
+        // Nanoseconds are what it keeps: the other units are generic, which costs a dozen allocations where they are not inlined.
+        latency.recordNanoseconds(max(0, nowMilliseconds * 1000 - acceptedMicroseconds) &* 1000)
     }
 }

@@ -4,14 +4,14 @@ import Synchronization
 
 /// The shards of this node. What is for a user goes to all of them, in one hop each: a shard that does not know the user
 /// drops it after one look-up, which costs less than a shared index would (ADR 0005).
-final class Hub: Sendable {
+package final class Hub: Sendable {
     private let all = Mutex<[Shard]>([])
 
     var shards: [Shard] { all.withLock { $0 } }
 
     func start(_ shards: [Shard]) { all.withLock { $0 = shards } }
 
-    func deliver(_ batch: [Delivery]) {
+    package func deliver(_ batch: [Delivery]) {
         guard !batch.isEmpty else { return }
         for shard in shards { shard.deliver(batch) }
     }

@@ -5,7 +5,7 @@ import Wire
 /// Something that is to reach sessions, wherever they are: what nodes send each other, and what a shard takes.
 ///
 /// A frame is built once, header included; all sessions of all shards share its bytes.
-enum Delivery: Sendable {
+package enum Delivery: Sendable {
     /// A durable event. Fingerprints of its id and of the one before; when it was accepted, for the latency figure.
     case event(user: UserID, seq: Int64, previous: UInt64, id: UInt64, acceptedMicroseconds: Int64, frame: ByteBuffer)
     /// The head of a user's timeline: whoever is not there reads. Without epoch and with id 0 only the number is known.

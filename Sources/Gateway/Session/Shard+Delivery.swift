@@ -34,7 +34,13 @@ extension Shard {
     private func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let user, let seq, let previous, let id, let accepted, let frame):
-            for slot in slots(of: user) { event(seq, previous, id, accepted, frame, slot) }
+            var next = users[user] ?? -1
+            while next != -1 {
+                let slot = next
+                // Asked first: what the session is given may end it.
+                next = sessions[slot].nextOfUser
+                event(seq, previous, id, accepted, frame, slot)
+            }
         case .head(let user, let epoch, let seq, let id):
             for slot in slots(of: user) { head(epoch, seq, id, slot) }
         case .liveUser(let user, let frame):

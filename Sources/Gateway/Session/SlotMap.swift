@@ -1,66 +1,86 @@
 /// Values that stay where they are, by slot, with a generation for each slot.
 ///
-/// They stand in blocks of a fixed size: an array that doubles would hold room for as many again as it has.
-struct SlotMap<Element> {
+/// They stand in blocks of a fixed size: an array that doubles would hold room for as many again as it has. A value is
+/// reached by its address, not through an accessor that yields: where such a coroutine is not inlined, as in a debug
+/// build, its frame is an allocation, two or three for every event that is delivered.
+struct SlotMap<Element>: ~Copyable {
     private static var blockCount: Int { 64 }
 
-    private struct Place {
-        var element: Element?
-        var generation: UInt32 = 0
+    private struct Block {
+        // SAFETY: both have `blockCount` places, made with the block and freed by the map's deinit; nobody else has them,
+        // since the map is not copied. A place of `elements` is initialized exactly while its bit of `used` is set.
+        let elements: UnsafeMutablePointer<Element>
+        let generations: UnsafeMutablePointer<UInt32>
+        var used: UInt64 = 0
+
+        init() {
+            elements = .allocate(capacity: blockCount)
+            generations = .allocate(capacity: blockCount)
+            generations.initialize(repeating: 0, count: blockCount)
+        }
     }
 
-    private var blocks: ContiguousArray<ContiguousArray<Place>> = []
+    private var blocks: ContiguousArray<Block> = []
     private var free: ContiguousArray<Int32> = []
     private var places = 0
+
+    init() {}
+
+    deinit {
+        for block in blocks {
+            for at in 0..<Self.blockCount where block.used >> UInt64(at) & 1 == 1 {
+                (block.elements + at).deinitialize(count: 1)
+            }
+            block.elements.deallocate()
+            block.generations.deallocate()
+        }
+    }
 
     var count: Int { places - free.count }
     /// Every slot that exists, used or not.
     var slots: Range<Int32> { 0..<Int32(places) }
 
     func isUsed(_ slot: Int32) -> Bool {
-        slot >= 0 && slot < places && blocks[Int(slot) / Self.blockCount][Int(slot) % Self.blockCount].element != nil
+        slot >= 0 && slot < places && blocks[Int(slot) / Self.blockCount].used >> UInt64(slot % 64) & 1 == 1
     }
 
     func generation(_ slot: Int32) -> UInt32 {
-        blocks[Int(slot) / Self.blockCount][Int(slot) % Self.blockCount].generation
+        precondition(slots.contains(slot), "there is no slot \(slot)")
+        return blocks[Int(slot) / Self.blockCount].generations[Int(slot) % Self.blockCount]
     }
 
     subscript(slot: Int32) -> Element {
-        get {
-            guard let element = blocks[Int(slot) / Self.blockCount][Int(slot) % Self.blockCount].element else {
-                preconditionFailure("slot \(slot) is empty")
-            }
-            return element
-        }
-        _modify {
-            let (block, at) = (Int(slot) / Self.blockCount, Int(slot) % Self.blockCount)
-            precondition(blocks[block][at].element != nil, "slot \(slot) is empty")
-            yield &blocks[block][at].element!
-        }
+        unsafeAddress { UnsafePointer(address(slot)) }
+        unsafeMutableAddress { address(slot) }
+    }
+
+    /// Where the element of a slot stands. - Precondition: the slot is used.
+    private func address(_ slot: Int32) -> UnsafeMutablePointer<Element> {
+        precondition(isUsed(slot), "slot \(slot) is empty")
+        return blocks[Int(slot) / Self.blockCount].elements + Int(slot) % Self.blockCount
     }
 
     mutating func insert(_ element: Element) -> Int32 {
-        if let slot = free.popLast() {
-            blocks[Int(slot) / Self.blockCount][Int(slot) % Self.blockCount].element = element
-            return slot
+        let slot: Int32
+        if let last = free.popLast() {
+            slot = last
+        } else {
+            if places % Self.blockCount == 0 { blocks.append(Block()) }
+            slot = Int32(places)
+            places += 1
         }
-        if places % Self.blockCount == 0 {
-            var block = ContiguousArray<Place>()
-            block.reserveCapacity(Self.blockCount)
-            blocks.append(block)
-        }
-        blocks[places / Self.blockCount].append(Place(element: element))
-        places += 1
-        return Int32(places - 1)
+        let (block, at) = (Int(slot) / Self.blockCount, Int(slot) % Self.blockCount)
+        (blocks[block].elements + at).initialize(to: element)
+        blocks[block].used |= 1 << UInt64(at)
+        return slot
     }
 
     mutating func remove(_ slot: Int32) -> Element? {
         guard isUsed(slot) else { return nil }
         let (block, at) = (Int(slot) / Self.blockCount, Int(slot) % Self.blockCount)
-        let element = blocks[block][at].element
-        blocks[block][at].element = nil
-        blocks[block][at].generation &+= 1
+        blocks[block].used &= ~(1 << UInt64(at))
+        blocks[block].generations[at] &+= 1
         free.append(slot)
-        return element
+        return (blocks[block].elements + at).move()
     }
 }
