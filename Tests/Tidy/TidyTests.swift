@@ -26,7 +26,9 @@ struct TidyTests {
         }
     }
 
-    private static func sources() throws -> [File] { try files(in: ["Sources", "loadtest", "benchmarks"], endings: [".swift"]) }
+    private static func sources() throws -> [File] {
+        try files(in: ["Sources", "loadtest", "benchmarks"], endings: [".swift"])
+    }
 
     /// Which modules of ours a target may import: the arrows of ARCHITECTURE.md §2.
     private static let arrows: [String: Set<String>] = [
