@@ -96,15 +96,17 @@ final class PresenceCenter: @unchecked Sendable {
             center.metrics.presenceWatched.record(center.watch.count)
             // Listening first and asking after, so that no change falls between the two.
             center.join(Set(users.map(PresenceChange.bucket))) { center in
-                center.ask(users.map { center.watch.question($0) }[...]) { center, result in
-                    done(
-                        result.map {
-                            users.map {
-                                ($0, center.watch.state(of: $0, for: viewer) ?? .offline(lastSeenMilliseconds: nil))
-                            }
-                        })
+                let questions = users.map { center.watch.question($0) }
+                center.ask(questions[...]) { center, result in
+                    done(result.map { _ in center.states(of: users, for: viewer) })
                 }
             }
+        }
+    }
+
+    private func states(of users: [UserID], for viewer: UserID) -> [(user: UserID, state: PresenceState)] {
+        users.map { user in
+            (user, watch.state(of: user, for: viewer) ?? .offline(lastSeenMilliseconds: nil))
         }
     }
 

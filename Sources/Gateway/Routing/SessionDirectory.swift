@@ -7,14 +7,16 @@ import Synchronization
 /// The store may be away when a session ends; its record would then say "online" for as long as this node lives. So
 /// removals that failed are kept and repeated with every renewal of the lease.
 final class SessionDirectory: Sendable {
+    private typealias Entry = (user: UserID, record: SessionRecord)
+
     private struct State {
-        var registered: [SessionID: (user: UserID, record: SessionRecord)] = [:]
+        var registered: [SessionID: Entry] = [:]
         var toRemove: [SessionID: UserID] = [:]
         /// Those of `toRemove` whose end nobody is told of.
         var invisible: Set<SessionID> = []
     }
 
-    /// What a dying Redis may have lost of what it said was done: nodes find it again after a minute at the latest.
+    /// A store that took over from another may lack what that one took in last; sessions older than this were replicated.
     private static let recentMilliseconds: Int64 = 60_000
 
     private let presence: any PresenceStore
@@ -83,11 +85,12 @@ final class SessionDirectory: Sendable {
     /// dropped them; the recent ones when the store was away, because a server that took over may not know them.
     func repair(_ anew: Anew) {
         let recent = time.wallMilliseconds() - Self.recentMilliseconds
-        let (removals, records) = state.withLock { state in
+        let (removals, records) = state.withLock { state -> ([SessionID: UserID], [Entry]) in
             switch anew {
-            case .nothing: (state.toRemove, [])
-            case .recent: (state.toRemove, state.registered.values.filter { $0.record.sinceMilliseconds > recent })
-            case .everything: (state.toRemove, Array(state.registered.values))
+            case .nothing: return (state.toRemove, [])
+            case .recent:
+                return (state.toRemove, state.registered.values.filter { $0.record.sinceMilliseconds > recent })
+            case .everything: return (state.toRemove, Array(state.registered.values))
             }
         }
         for (user, sessions) in Dictionary(grouping: removals.keys, by: { removals[$0] }) {
