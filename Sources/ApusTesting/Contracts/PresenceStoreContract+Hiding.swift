@@ -13,7 +13,7 @@ extension PresenceStoreContract {
             for record in [plain, named] { _ = try await stores.register(record, of: user) }
             let found = try await stores.lookup(user)
             #expect(Set(found.sessions) == [plain, named])
-            #expect(found.sessions.allSatisfy(\.isInvisible))
+            #expect(found.sessions.allSatisfy { $0.isInvisible })
             #expect(PresenceState(found, alive: [node]) == .offline(lastSeenMilliseconds: nil))
         },
         ContractCase("Invisible sessions get events as others do, and count against the limit") { stores in
