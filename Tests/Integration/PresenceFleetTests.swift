@@ -47,7 +47,8 @@ struct PresenceFleetTests {
                 ann.presence("ben") == ["offline"]
             }
             // Not the time of the finding: somebody who looks later is told the same.
-            let lastSeen = try #require(ann.events.last { $0["user"]?.string == "ben" }?["last_seen"]?.integer)
+            let event = ann.events.last { $0["user"]?.string == "ben" }
+            let lastSeen = try #require(event?["last_seen"]?.integer)
             #expect(abs(Double(lastSeen) / 1000 - killedAt.timeIntervalSince1970) < 5)
             try await Task.sleep(for: .seconds(6))
             #expect(ann.presence("cleo").isEmpty, "a false offline")

@@ -13,9 +13,8 @@ struct PresenceWalkTests {
         let holder: Incarnation
         var now: UInt64 = 0
         var sessions: [SessionRecord] = []
-        /// Since when the directory has said "nobody", if it does.
-        var emptyAt: UInt64? = 0
-        var lastEmptyAt: UInt64 = 0
+        /// When a hint at a session came last.
+        var heardOnlineAt: UInt64 = 0
         var hints: [(at: UInt64, isOnline: Bool)] = []
         var lastHintAt: UInt64 = 0
         var answers: [(at: UInt64, asked: UInt64, question: PresenceWatch.Question, finding: PresenceFinding?)] = []
@@ -24,7 +23,7 @@ struct PresenceWalkTests {
     private static let walks: [UInt64] = Array(1...300)
 
     @Test(
-        "offline is said only of who was offline after the question, and in the end the truth is shown",
+        "offline is said only by an answer that is younger than all that was heard, and in the end the truth is shown",
         arguments: walks)
     func walk(_ seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
@@ -49,6 +48,7 @@ struct PresenceWalkTests {
         while let hint = world.hints.first, hint.at <= world.now {
             world.hints.removeFirst()
             if hint.isOnline {
+                world.heardOnlineAt = world.now
                 _ = world.watch.online(world.user, sinceMilliseconds: 1)
             } else {
                 world.watch.ended(world.user, nowMilliseconds: world.now)
@@ -65,11 +65,8 @@ struct PresenceWalkTests {
         if isOnline {
             world.sessions.append(
                 SessionRecord(session: .new(), holder: world.holder, device: nil, sinceMilliseconds: 1))
-            if world.emptyAt != nil { world.lastEmptyAt = world.now }
-            world.emptyAt = nil
         } else {
             world.sessions.removeLast()
-            if world.sessions.isEmpty { world.emptyAt = world.now }
         }
         guard Int.random(in: 0..<10, using: &random) > 0 else { return }  // Lost.
         world.lastHintAt = max(world.lastHintAt, world.now + UInt64.random(in: 0...900, using: &random))
@@ -98,8 +95,10 @@ struct PresenceWalkTests {
         }
         let (tellings, again) = world.watch.answered(answer.question, finding, nowMilliseconds: world.now)
         for telling in tellings where !telling.state.isOnline {
-            let wasEmpty = world.emptyAt != nil || world.lastEmptyAt >= answer.asked
-            #expect(wasEmpty, "at \(world.now): offline was said of who has been online since \(world.lastEmptyAt)")
+            #expect(!finding.state.isOnline)
+            #expect(
+                world.heardOnlineAt <= answer.asked,
+                "at \(world.now): the answer was asked for at \(answer.asked), before a session was heard of")
         }
         if again { ask([world.watch.question(answer.question.user)], &world, &random) }
     }
