@@ -111,12 +111,15 @@ struct Checker {
         guard let sent = messagesByCid[text], sent.from == from, sent.conversation == conversation,
             sent.members.contains(user)
         else { return verdict.add(.phantom, "message \(text) of \(from) at \(place), which nobody sent there") }
-        if let entry = logged[text] {
-            // After a loss the same message may stand in the log anew.
-            if entry.n != n || entry.id != id, !wasTold(user, conversation) {
-                verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
-            }
-        } else if !(mayForget && wasTold(user, conversation)) {
+        let entry = logged[text]
+        guard entry?.n != n || entry?.id != id else { return }
+        if mayForget {
+            // What was lost may have been sent again, and may be gone; who has it must have been told.
+            guard !wasTold(user, conversation) else { return }
+            verdict.add(.silentGap, "\(text) at \(place) is not in the history of \(conversation) any more; not told")
+        } else if let entry {
+            verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
+        } else {
             verdict.add(.phantom, "message \(text) at \(place) is not in the history of \(conversation)")
         }
     }
