@@ -165,7 +165,7 @@ final class Site: Sendable {
 
     /// What the processes printed, for a run that went wrong.
     var logs: String {
-        nodes.map { "\($0.server.name): \($0.server.output.suffix(3000))" }.joined(separator: "\n")
+        nodes.map { "\($0.server.name): …\($0.server.output.suffix(1200))" }.joined(separator: "\n")
     }
 }
 
