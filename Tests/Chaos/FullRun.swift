@@ -24,7 +24,7 @@ struct FullRun {
             report.mutants.append((mutant, verdict))
         }
         try write(report)
-        say(report.text)
+        say(report.text())
     }
 
     private func write(_ report: Report) throws {
