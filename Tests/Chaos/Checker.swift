@@ -73,6 +73,10 @@ struct Checker {
         var ids: Set<String> = []
         var newest: [String: Int64] = [:]
         var cids: [String: Set<String>] = [:]
+        // First of all: the word that a conversation lost its tail comes behind what was lost.
+        for event in timeline.events {
+            if case .reset(let conversation) = event.content { resets[user, default: []].insert(conversation) }
+        }
         for (index, event) in timeline.events.enumerated() {
             let place = "seq \(event.seq) of \(user)"
             if event.seq != Int64(index + 1) { verdict.add(.hole, "\(place) stands at \(index + 1) of the timeline") }
@@ -94,7 +98,6 @@ struct Checker {
                 }
             case .reset(let conversation):
                 // What came before stood in the log that was lost: it may come again.
-                resets[user, default: []].insert(conversation)
                 cids[conversation] = nil
                 newest[conversation] = nil
                 if !mayForget { verdict.add(.falseResync, "\(conversation) was reset at \(place)") }
