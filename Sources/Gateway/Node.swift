@@ -212,6 +212,7 @@ public final class Node: Sendable {
     public func drain() async {
         let started = context.time.monotonicNanoseconds()
         context.readiness.drain()
+        for shard in context.hub.shards { shard.refuseNewcomers() }
         context.logger.info("draining", metadata: ["sessions": "\(context.sessionCount.current)"])
         await lease.beat()
         try? await Task.sleep(for: .milliseconds(800))

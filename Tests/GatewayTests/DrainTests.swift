@@ -94,6 +94,49 @@ struct DrainTests {
         await stopping.value
     }
 
+    /// A balancer asks a node every now and then; what it sends in between must not begin here and be sent away again.
+    @Test("From the first moment an upgrade is answered 503 with Retry-After, and a hello with 4512")
+    func newcomers() async throws {
+        let node = try await TestNode.start()
+        let greeting = try await node.socket()
+        defer { greeting.drop() }
+        let port = node.port
+        async let stopped: Void = node.stop()
+        try await eventually("readyz is 503", within: 5) {
+            let probe = try await ScriptedClient.raw(port: port)
+            defer { probe.drop() }
+            try await probe.send(raw: Array("GET /readyz HTTP/1.1\r\nHost: h\r\n\r\n".utf8))
+            return try await probe.head().hasPrefix("HTTP/1.1 503 ")
+        }
+        let late = try await ScriptedClient.raw(port: port)
+        defer { late.drop() }
+        let head = try await late.upgrade()
+        #expect(head.hasPrefix("HTTP/1.1 503 ") && head.contains("Retry-After: 1\r\n"), "\(head)")
+        try await greeting.send("{\"id\":1,\"op\":\"hello\",\"token\":\"\(try await TestNode.token(someUser()))\"}")
+        guard case .close(let code, _) = try await greeting.next() else { throw TestFailure("no close frame") }
+        #expect(code == 4512)
+        await stopped
+    }
+
+    @Test("A session that waits for its welcome when the drain begins gets it, is told when to go, and goes")
+    func opening() async throws {
+        let node = try await TestNode.start()
+        let (witness, _) = try await node.session(someUser())
+        let client = try await node.socket()
+        defer { [witness, client].forEach { $0.drop() } }
+        node.fault.mode = .readsHeld
+        let asked = node.fault.calls(.open)
+        try await client.send("{\"id\":1,\"op\":\"hello\",\"token\":\"\(try await TestNode.token(someUser()))\"}")
+        try await eventually("the store is asked") { node.fault.calls(.open) == asked + 1 }
+        let stopping = Task { await node.stop() }
+        _ = try await witness.event("draining")
+        node.fault.mode = .up
+        #expect(try await client.frame().string("ev") == "welcome")
+        #expect(try await client.frame().string("ev") == "draining")
+        #expect(try await client.closeCode() == 4512)
+        await stopping.value
+    }
+
     @Test("A drain ends although the store hangs")
     func storeAway() async throws {
         let node = try await TestNode.start()

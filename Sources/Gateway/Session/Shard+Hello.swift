@@ -111,6 +111,7 @@ extension Shard {
         guard sessions[slot].phase == .greeting else {
             return send(json: ServerFrames.error(id, .badRequest("hello: was said before")), to: slot)
         }
+        guard !isDraining else { return close(slot, .draining) }
         sessions[slot].phase = .opening
         sessions[slot].connection.pause(.hello)
         if let token = sessions[slot].token { return open(hello, id, slot, token) }
@@ -135,6 +136,7 @@ extension Shard {
 
     /// Says that it did not work and waits for another `hello`; the socket stays up.
     private func retryHello(_ id: [UInt8]?, _ slot: Int32, _ error: ApusError) {
+        guard !isDraining else { return close(slot, .draining) }
         sessions[slot].phase = .greeting
         sessions[slot].deadline = nowTick + UInt32(Limits.helloTimeoutSeconds)
         send(json: ServerFrames.error(id, error), to: slot)
@@ -183,6 +185,7 @@ extension Shard {
         // What was appended while the store was asked may have been hinted before there was a stream to take the hint.
         let hint = sessions[slot].openingHint
         if sessions[slot].stream?.reaches(seq: hint) == .read { read(slot) }
+        if let spread = drainSpreadMilliseconds { sendAway(slot, spread) }
         // Last of all: among the frames that wait may be the one that ends the session.
         sessions[slot].connection.resume(.hello)
     }

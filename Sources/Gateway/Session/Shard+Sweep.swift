@@ -64,18 +64,29 @@ extension Shard {
 
     // MARK: Drain
 
+    /// From now on upgrades are answered 503, which a balancer takes to another node, and `hello` with 4512. Whoever let
+    /// them in until the listener stops would send them away again a moment later.
+    func refuseNewcomers() { onLoop { $0.isDraining = true } }
+
     /// Tells every session when to go, spread over `spreadMilliseconds`, and closes it a moment after that (G10).
     func drain(spreadMilliseconds: Int) {
         onLoop { shard in
             shard.isDraining = true
+            shard.drainSpreadMilliseconds = spreadMilliseconds
             for slot in shard.sessions.slots where shard.sessions.isUsed(slot) {
-                let delay = Int.random(in: 0...max(1, spreadMilliseconds))
-                if shard.sessions[slot].phase == .live {
-                    shard.send(json: ServerFrames.draining(reconnectMilliseconds: delay), to: slot)
-                }
-                shard.leave(shard.key(slot), afterMilliseconds: delay + 300, patience: 40)
+                // One that waits for its welcome is told with it.
+                if shard.sessions[slot].phase != .opening { shard.sendAway(slot, spreadMilliseconds) }
             }
         }
+    }
+
+    /// Tells a session when to go, and sees to it that it goes.
+    func sendAway(_ slot: Int32, _ spreadMilliseconds: Int) {
+        let delay = Int.random(in: 0...max(1, spreadMilliseconds))
+        if sessions[slot].phase == .live {
+            send(json: ServerFrames.draining(reconnectMilliseconds: delay), to: slot)
+        }
+        leave(key(slot), afterMilliseconds: delay + 300, patience: 40)
     }
 
     /// Closes a session for the drain, as soon as what it asked for is answered; at most `patience` times 50 ms later.

@@ -32,7 +32,10 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     var tick: UInt32 = 0
     /// Sessions with messages of which nobody knows whether they are stored.
     var doubts: [SessionKey: SendsInDoubt] = [:]
+    /// From the moment at which the node is asked to stop: nobody begins here any more.
     var isDraining = false
+    /// Over how long sessions are sent away, once that has begun; for those that get their welcome after it.
+    var drainSpreadMilliseconds: Int?
     var sweeping: RepeatedTask?
     private var isFlushScheduled = false
     private let origin: UInt64

@@ -38,6 +38,36 @@ struct ResumeTests {
         #expect(Set(events.compactMap { $0.string("id") }).count == count + 1)
     }
 
+    /// A storm of resumes is as fast as the store answers: one round trip each.
+    @Test("A resume asks the store for its two answers at once, and for nothing else")
+    func oneRoundTrip() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            try await node.notify(user)
+            let (first, before) = try await node.session(user)
+            first.drop()
+            try await node.appendSilently(user, count: 20)
+            let position = before.position
+            let client = try await node.socket()
+            defer { client.drop() }
+            let (opened, registered) = (node.fault.calls(.open), node.fault.calls(.register))
+            let read = node.fault.calls(.read)
+            node.fault.mode = .held
+            try await client.send(
+                "{\"id\":1,\"op\":\"hello\",\"token\":\"\(try await TestNode.token(user))\",\"resume\":\(position)}")
+            try await eventually("both are asked, and none is answered") {
+                node.fault.calls(.open) == opened + 1 && node.fault.calls(.register) == registered + 1
+            }
+            node.fault.mode = .up
+            let welcome = try await client.frame()
+            #expect(welcome.bool("resumed") == true)
+            #expect(try await client.durable(20).count == 20)
+            #expect(node.fault.calls(.open) == opened + 1)
+            #expect(node.fault.calls(.register) == registered + 1)
+            #expect(node.fault.calls(.read) == read, "what was missed came with the answer")
+        }
+    }
+
     @Test("A replay larger than a session's output comes in parts, whole and in order")
     func largeReplay() async throws {
         let (node, user) = (try await TestNode.shared, someUser())

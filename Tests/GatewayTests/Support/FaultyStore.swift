@@ -21,10 +21,12 @@ final class FaultyStore: Sendable {
         case answersLost
         /// Writes work; the answers of reads wait until the mode is another.
         case readsHeld
+        /// Everything happens; all answers wait until the mode is another.
+        case held
     }
 
     /// Calls whose number tests look at.
-    enum Counted: Hashable, Sendable { case lookup, read, heads, unreadDrift, expire, renewLease }
+    enum Counted: Hashable, Sendable { case open, lookup, read, register, heads, unreadDrift, expire, renewLease }
 
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
@@ -41,7 +43,7 @@ final class FaultyStore: Sendable {
         get { current.withLock { $0 } }
         set {
             current.withLock { $0 = newValue }
-            guard newValue != .readsHeld else { return }
+            guard newValue != .readsHeld, newValue != .held else { return }
             let calls = waiting.withLock { waiting in
                 defer { waiting = [] }
                 return waiting
@@ -57,7 +59,7 @@ final class FaultyStore: Sendable {
         switch mode {
         case .up: call(done)
         case .readsFail where writes, .readsHeld where writes: call(done)
-        case .readsHeld: call { result in self.waiting.withLock { $0.append { done(result) } } }
+        case .readsHeld, .held: call { result in self.waiting.withLock { $0.append { done(result) } } }
         case .unavailable, .readsFail: done(.failure(StoreError(.notStored, "switched off")))
         case .hanging: Self.afterDeadline { done(.failure(StoreError(.unknown, "no answer in time"))) }
         case .answersLost:
@@ -74,6 +76,7 @@ final class FaultyStore: Sendable {
 
 extension FaultyStore: TimelineStore {
     func open(_ user: UserID, at cursor: Cursor?, limit: Int, _ done: @escaping Completion<TimelineOpening>) {
+        count(.open)
         pass(done) { store.open(user, at: cursor, limit: limit, $0) }
     }
 
@@ -131,6 +134,7 @@ extension FaultyStore: PresenceStore {
     func register(
         _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>
     ) {
+        count(.register)
         pass(writes: true, done) { store.register(record, of: user, limit: limit, $0) }
     }
 

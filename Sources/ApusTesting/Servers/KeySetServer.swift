@@ -1,26 +1,37 @@
-import ApusTesting
 import NIOCore
 import NIOPosix
 import Synchronization
 
 /// An HTTP server of one page, for key sets: answers every request with what it is told, and closes.
-final class KeySetServer: Sendable {
-    struct Answer: Sendable {
-        var status = "200 OK"
-        var headers: [String] = []
-        var body = ""
+public final class KeySetServer: Sendable {
+    public struct Answer: Sendable {
+        public var status: String
+        public var headers: [String]
+        public var body: String
         /// nil sends the whole; otherwise that many bytes and then nothing more.
-        var stallAfterBytes: Int?
+        public var stallAfterBytes: Int?
+
+        public init(
+            status: String = "200 OK", headers: [String] = [], body: String = "", stallAfterBytes: Int? = nil
+        ) {
+            self.status = status
+            self.headers = headers
+            self.body = body
+            self.stallAfterBytes = stallAfterBytes
+        }
     }
 
     private let state = Mutex((answer: Answer(), requests: [String]()))
     private let channel: Mutex<(any Channel)?> = Mutex(nil)
 
-    var url: String { "http://127.0.0.1:\(port ?? 0)/keys" }
-    var requests: [String] { state.withLock { $0.requests } }
+    public var url: String { "http://127.0.0.1:\(port ?? 0)/keys" }
+    /// Every request that came, with its head.
+    public var requests: [String] { state.withLock { $0.requests } }
     private var port: Int? { channel.withLock { $0?.localAddress?.port } }
 
-    static func start(_ answer: Answer = Answer()) async throws -> KeySetServer {
+    private init() {}
+
+    public static func start(_ answer: Answer = Answer()) async throws -> KeySetServer {
         let server = KeySetServer()
         server.set(answer)
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -35,9 +46,9 @@ final class KeySetServer: Sendable {
         return server
     }
 
-    func set(_ answer: Answer) { state.withLock { $0.answer = answer } }
+    public func set(_ answer: Answer) { state.withLock { $0.answer = answer } }
 
-    func stop() async throws { try await channel.withLock { $0 }?.close() }
+    public func stop() async throws { try await channel.withLock { $0 }?.close() }
 
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
