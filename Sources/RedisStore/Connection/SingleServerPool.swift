@@ -83,9 +83,9 @@ extension SingleServerPool {
         connections.mine(command.lane).send([call(command.arguments, done)])
     }
 
-    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>) {
-        guard !commands.isEmpty else { return done(.success([])) }
-        let batch = RedisBatch(count: commands.count, done)
+    func sendEach(_ commands: [RedisCommand], _ done: @escaping @Sendable ([RedisBatch.Answer]) -> Void) {
+        guard !commands.isEmpty else { return done([]) }
+        let batch = RedisBatch(answers: commands.count, done)
         var calls: [ObjectIdentifier: (connection: RedisConnection, calls: [RedisCall])] = [:]
         for (index, command) in commands.enumerated() {
             let connection = connections.mine(command.lane)
