@@ -88,17 +88,39 @@ extension RedisStore {
     }
 
     public func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>) {
-        let commands = users.map { user in
+        ask(Self.headCommands(users), done) { replies throws(ReplyFields.Malformed) in
+            try replies.map { reply throws(ReplyFields.Malformed) in try Self.head(reply) }
+        }
+    }
+
+    /// In a Cluster: of the users whose masters are there.
+    public func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>) {
+        pool.sendEach(Self.headCommands(users)) { answers in
+            var heads: [TimelineHead?] = []
+            var failure: StoreError?
+            for answer in answers {
+                switch answer {
+                case .success(let reply): heads.append(try? Self.head(reply))
+                case .failure(let error):
+                    heads.append(nil)
+                    failure = error
+                }
+            }
+            if let failure, heads.allSatisfy({ $0 == nil }) { return done(.failure(failure)) }
+            done(.success(heads))
+        }
+    }
+
+    private static func headCommands(_ users: [UserID]) -> [RedisCommand] {
+        users.map { user in
             let key = RedisKeys.meta(user)
             return RedisCommand(RedisArguments("HMGET", key, "e", "s", "l"), key: key, isRead: true)
         }
-        ask(commands, done) { replies throws(ReplyFields.Malformed) in
-            try replies.map { reply throws(ReplyFields.Malformed) in
-                guard let fields = reply.list, fields.count == 3 else { throw ReplyFields.Malformed() }
-                return TimelineHead(
-                    epoch: fields[0].string ?? "", seq: fields[1].integer ?? 0, last: fields[2].string ?? "")
-            }
-        }
+    }
+
+    private static func head(_ reply: RedisReply) throws(ReplyFields.Malformed) -> TimelineHead {
+        guard let fields = reply.list, fields.count == 3 else { throw ReplyFields.Malformed() }
+        return TimelineHead(epoch: fields[0].string ?? "", seq: fields[1].integer ?? 0, last: fields[2].string ?? "")
     }
 
     /// Sends plain commands of many users and reads their answers.

@@ -97,6 +97,16 @@ public protocol TimelineStore: Sendable {
     /// The heads of many timelines, in the order of `users`, without creating any
     /// (an absent one has an empty epoch and `seq` 0).
     func heads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead]>)
+
+    /// The same, with nil for those whose part of the store is away; fails when all of them are. A store that is one
+    /// whole need not have it.
+    func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>)
+}
+
+extension TimelineStore {
+    public func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>) {
+        heads(users) { done($0.map { $0.map(Optional.some) }) }
+    }
 }
 
 extension ResumeVerdict {

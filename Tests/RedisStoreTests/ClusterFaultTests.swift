@@ -31,6 +31,8 @@ struct ClusterFaultTests {
             await #expect(throws: StoreError.self) { try await answer { fixture.store.heads(users, $0) } }
             let heads = try await answer { fixture.store.heads([users[0], users[2]], $0) }
             #expect(heads.map(\.seq) == [21, 21])
+            let reachable = try await answer { fixture.store.reachableHeads(users, $0) }
+            #expect(reachable.map { $0?.seq } == [21, nil, 21], "those whose masters are there")
             try await dead.start()
             try await fixture.recovers()
             try await eventually("the Cluster lets it serve again") {

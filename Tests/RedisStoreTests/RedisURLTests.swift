@@ -82,7 +82,7 @@ struct RedisURLTests {
             ("redis+sentinel://:hunter2@a/n?hunter2=1", "not known"), ("redis+sentinel://a/n?db", "no value"),
             ("redis+sentinel://a/n?sentinel_password=hunter2%", "percent-encoded"),
             ("redis+sentinel://a/n?sentinel_user=hunter2", "without sentinel_password"),
-            ("redis+sentinel://:hunt?er2@a/n", "without a password"),
+            ("redis+sentinel://:hunter2?@a/n", "host"),
             ("redis+cluster://:hunter2@", "host"), ("redis+cluster://:hunter2@a,,b", "host"),
             ("redis+cluster://:hunter2@a,b:x", "port"), ("redis+cluster://:hunter2@a,b/1", "database 0"),
         ])

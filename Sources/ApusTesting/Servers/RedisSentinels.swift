@@ -98,8 +98,9 @@ public final class RedisSentinels: Sendable {
             try await eventually(
                 "sentinel \(number) knows everybody: \(sentinels[number].output.suffix(500))", within: 60
             ) {
-                let said = try await ask(number, "SENTINEL", "MASTER", Self.name).split(separator: "\n").map(
-                    String.init)
+                // It may not listen yet.
+                guard let answer = try? await ask(number, "SENTINEL", "MASTER", Self.name) else { return false }
+                let said = answer.split(separator: "\n").map(String.init)
                 let value = { (field: String) in said.firstIndex(of: field).map { said[$0 + 1] } }
                 return value("num-slaves") == "\(options.replicas)"
                     && value("num-other-sentinels") == "\(options.sentinels - 1)" && value("flags") == "master"

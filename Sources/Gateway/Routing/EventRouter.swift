@@ -97,14 +97,11 @@ final class EventRouter: Sendable {
             return Array(users)
         }
         guard !users.isEmpty else { return }
-        timelines.heads(users) { result in
+        timelines.reachableHeads(users) { result in
             guard case .success(let heads) = result else { return users.forEach(self.uncertain) }
-            self.broadcast(
-                zip(users, heads).map { user, head in
-                    .head(
-                        user: user, epoch: Fingerprint.of(head.epoch.utf8), seq: head.seq,
-                        id: Fingerprint.of(head.last.utf8))
-                })
+            let known = zip(users, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } }
+            if !known.isEmpty { self.broadcast(known) }
+            for (user, head) in zip(users, heads) where head == nil { self.uncertain(user) }
         }
     }
 

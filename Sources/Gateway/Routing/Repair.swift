@@ -33,38 +33,41 @@ final class Repair: Sendable {
 
     /// Collects the users shard by shard, each on its own loop.
     private func gather(_ shards: ArraySlice<Shard>, _ users: [UserID]) {
-        guard let shard = shards.first else { return ask(Array(Set(users))[...]) }
+        guard let shard = shards.first else { return ask(Array(Set(users))[...], missed: []) }
         shard.onLoop { shard in
             let more = Array(shard.users.keys)
             self.gather(shards.dropFirst(), users + more)
         }
     }
 
-    private func ask(_ users: ArraySlice<UserID>) {
-        guard !users.isEmpty else { return finish(failed: false) }
+    /// - Parameter missed: Those whose part of the store was away.
+    private func ask(_ users: ArraySlice<UserID>, missed: [UserID]) {
+        guard !users.isEmpty else { return finish(missed: missed) }
         let part = Array(users.prefix(Self.usersPerQuestion))
-        node.timelines.heads(part) { result in
-            guard case .success(let heads) = result else { return self.finish(failed: true) }
-            self.node.hub.deliver(
-                zip(part, heads).map { user, head in
-                    .head(
-                        user: user, epoch: Fingerprint.of(head.epoch.utf8), seq: head.seq,
-                        id: Fingerprint.of(head.last.utf8))
-                })
-            self.ask(users.dropFirst(Self.usersPerQuestion))
+        node.timelines.reachableHeads(part) { result in
+            var missed = missed
+            switch result {
+            case .failure: missed += part
+            case .success(let heads):
+                self.node.hub.deliver(
+                    zip(part, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } })
+                missed += zip(part, heads).filter { $0.1 == nil }.map(\.0)
+            }
+            self.ask(users.dropFirst(Self.usersPerQuestion), missed: missed)
         }
     }
 
-    private func finish(failed: Bool) {
+    private func finish(missed: [UserID]) {
         let again = state.withLock { state in
-            defer { state = .idle }
+            defer { if state == .again || missed.isEmpty { state = .idle } }
             return state == .again
         }
-        guard failed else {
-            if again { run(because: "asked again meanwhile") }
-            return
-        }
-        node.logger.warning("the heads could not be checked: the store is away; again in a second")
-        node.hub.shards.first?.loop.scheduleTask(in: .seconds(1)) { self.run(because: "the store was away") }
+        if again { return run(because: "asked again meanwhile") }
+        guard !missed.isEmpty else { return }
+        // The others are done; these are asked for until they are.
+        node.logger.warning(
+            "heads could not be checked: the store, or a part of it, is away; again in a second",
+            metadata: ["users": "\(missed.count)"])
+        node.hub.shards.first?.loop.scheduleTask(in: .seconds(1)) { self.ask(missed[...], missed: []) }
     }
 }

@@ -1,5 +1,6 @@
 import Core
 import NIOCore
+import Timelines
 import Wire
 
 /// Something that is to reach sessions, wherever they are: what nodes send each other, and what a shard takes.
@@ -17,6 +18,11 @@ package enum Delivery: Sendable {
     case liveAll(frame: ByteBuffer)
     /// Closes one session, or all of the user's.
     case disconnect(user: UserID, session: SessionID?, code: UInt16, reason: String)
+
+    init(head: TimelineHead, of user: UserID) {
+        self = .head(
+            user: user, epoch: Fingerprint.of(head.epoch.utf8), seq: head.seq, id: Fingerprint.of(head.last.utf8))
+    }
 }
 
 /// What one node sends to another in one bus message: `version, sender, link, number, heartbeat, count, deliveries…`, big-endian.

@@ -69,9 +69,9 @@ extension ClusterPool {
         loops.mine(command.lane).send([call(command, done)])
     }
 
-    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>) {
-        guard !commands.isEmpty else { return done(.success([])) }
-        let batch = RedisBatch(count: commands.count, done)
+    func sendEach(_ commands: [RedisCommand], _ done: @escaping @Sendable ([RedisBatch.Answer]) -> Void) {
+        guard !commands.isEmpty else { return done([]) }
+        let batch = RedisBatch(answers: commands.count, done)
         var calls: [ObjectIdentifier: (loop: ClusterLoop, calls: [ClusterCall])] = [:]
         for (index, command) in commands.enumerated() {
             let loop = loops.mine(command.lane)

@@ -14,37 +14,47 @@ final class Shared<Value: Sendable>: Sendable {
 
 /// Collects the answers of several commands, in the order of the commands.
 final class RedisBatch: Sendable {
+    typealias Answer = Result<RedisReply, StoreError>
+
     private struct State {
-        var replies: [RedisReply]
+        var answers: [Answer]
         var missing: Int
-        var failure: StoreError?
-        var hasSucceeded = false
     }
 
     private let state: Shared<State>
-    private let done: Completion<[RedisReply]>
+    private let done: @Sendable ([Answer]) -> Void
 
-    init(count: Int, _ done: @escaping Completion<[RedisReply]>) {
-        state = Shared(State(replies: Array(repeating: .null, count: count), missing: count))
+    init(answers count: Int, _ done: @escaping @Sendable ([Answer]) -> Void) {
+        state = Shared(State(answers: Array(repeating: .success(.null), count: count), missing: count))
         self.done = done
     }
 
-    /// Takes the answer of one command. When one of them is unknown, or only some were done, the whole is unknown.
-    func answered(_ index: Int, _ result: Result<RedisReply, StoreError>) {
-        let whole = state.lock { state -> Result<[RedisReply], StoreError>? in
-            switch result {
-            case .success(let reply):
-                state.replies[index] = reply
-                state.hasSucceeded = true
-            case .failure(let error):
-                if state.failure == nil || error.outcome == .unknown { state.failure = error }
-            }
+    convenience init(count: Int, _ done: @escaping Completion<[RedisReply]>) {
+        self.init(answers: count) { done(Self.whole($0)) }
+    }
+
+    /// Takes the answer of one command.
+    func answered(_ index: Int, _ answer: Answer) {
+        let all = state.lock { state -> [Answer]? in
+            state.answers[index] = answer
             state.missing -= 1
-            guard state.missing == 0 else { return nil }
-            guard var failure = state.failure else { return .success(state.replies) }
-            if state.hasSucceeded { failure.outcome = .unknown }
-            return .failure(failure)
+            return state.missing == 0 ? state.answers : nil
         }
-        if let whole { done(whole) }
+        if let all { done(all) }
+    }
+
+    /// All of them or none: when one is unknown, or only some were done, the whole is unknown.
+    static func whole(_ answers: [Answer]) -> Result<[RedisReply], StoreError> {
+        var replies: [RedisReply] = []
+        var failure: StoreError?
+        for answer in answers {
+            switch answer {
+            case .success(let reply): replies.append(reply)
+            case .failure(let error): if failure == nil || error.outcome == .unknown { failure = error }
+            }
+        }
+        guard var failure else { return .success(replies) }
+        if !replies.isEmpty { failure.outcome = .unknown }
+        return .failure(failure)
     }
 }

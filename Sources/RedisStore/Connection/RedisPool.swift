@@ -19,8 +19,8 @@ protocol RedisPool: Sendable {
     /// Sends one command. An error reply is a failure.
     func send(_ command: RedisCommand, _ done: @escaping Completion<RedisReply>)
 
-    /// Sends commands of many keys, and answers in their order when all are answered; the first failure fails all.
-    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>)
+    /// Sends commands of many keys, and gives their answers in their order when all are there.
+    func sendEach(_ commands: [RedisCommand], _ done: @escaping @Sendable ([RedisBatch.Answer]) -> Void)
 
     /// The servers that have the data, as they are known now.
     var servers: [RedisConfiguration] { get }
@@ -35,6 +35,13 @@ protocol RedisPool: Sendable {
 
     /// Waits for the answers in flight and closes.
     func close() async
+}
+
+extension RedisPool {
+    /// The same; the first failure fails all.
+    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>) {
+        sendEach(commands) { done(RedisBatch.whole($0)) }
+    }
 }
 
 /// One value for each event loop.

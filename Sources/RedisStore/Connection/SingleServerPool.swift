@@ -73,23 +73,26 @@ final class SingleServerPool: RedisPool {
 
 extension SingleServerPool {
     private func call(
-        _ arguments: RedisArguments, _ done: @escaping @Sendable (Result<RedisReply, StoreError>) -> Void
+        _ arguments: RedisArguments, isConfirmed: Bool = false,
+        _ done: @escaping @Sendable (Result<RedisReply, StoreError>) -> Void
     ) -> RedisCall {
         let now = clock.monotonicNanoseconds()
-        return RedisCall(bytes: arguments.encoded(), startedAt: now, deadline: configuration.deadline(now), done: done)
+        return RedisCall(
+            bytes: arguments.encoded(), startedAt: now, deadline: configuration.deadline(now), isConfirmed: isConfirmed,
+            done: done)
     }
 
     func send(_ command: RedisCommand, _ done: @escaping Completion<RedisReply>) {
-        connections.mine(command.lane).send([call(command.arguments, done)])
+        connections.mine(command.lane).send([call(command.arguments, isConfirmed: command.isConfirmed, done)])
     }
 
-    func send(_ commands: [RedisCommand], _ done: @escaping Completion<[RedisReply]>) {
-        guard !commands.isEmpty else { return done(.success([])) }
-        let batch = RedisBatch(count: commands.count, done)
+    func sendEach(_ commands: [RedisCommand], _ done: @escaping @Sendable ([RedisBatch.Answer]) -> Void) {
+        guard !commands.isEmpty else { return done([]) }
+        let batch = RedisBatch(answers: commands.count, done)
         var calls: [ObjectIdentifier: (connection: RedisConnection, calls: [RedisCall])] = [:]
         for (index, command) in commands.enumerated() {
             let connection = connections.mine(command.lane)
-            let call = call(command.arguments) { batch.answered(index, $0) }
+            let call = call(command.arguments, isConfirmed: command.isConfirmed) { batch.answered(index, $0) }
             calls[ObjectIdentifier(connection), default: (connection, [])].calls.append(call)
         }
         for (connection, calls) in calls.values { connection.send(calls) }
