@@ -4,6 +4,9 @@ import ArgumentParser
 @main
 struct LoadTest: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "apus-loadtest", abstract: "Measures an Apus node.",
-        subcommands: [IdleScenario.self, DirectScenario.self])
+        commandName: "apus-loadtest", abstract: "Puts load on an Apus, and checks everything that arrives.",
+        subcommands: [
+            IdleCommand.self, NotifyCommand.self, LiveCommand.self, BroadcastCommand.self, DirectCommand.self,
+            StormCommand.self, DayCommand.self, ReportCommand.self, WorkerMain.self,
+        ])
 }

@@ -2,7 +2,7 @@ import CSpawn
 import Foundation
 import Synchronization
 
-/// A process that this one starts, signals and waits for. It has none of this process's files but the two it is given.
+/// A process that this one starts, signals and waits for. It has none of this process's files but those it is given.
 ///
 /// Foundation's `Process` is not used anywhere (Tests/Tidy holds that): on Linux its `run`, up to Swift 6.3, copies 256
 /// bytes from the name of each entry of `/proc/self/fd`, however short the entry is. With about 1,340 open files and
@@ -18,14 +18,15 @@ public final class ChildProcess: Sendable {
     ///   - executable: A path.
     ///   - environment: All of its environment; nil for that of this process.
     ///   - folder: Where it begins; nil for the folder of this process.
-    ///   - output: The descriptor of what becomes its standard output; nil throws it away. It may be closed afterwards.
+    ///   - input: The descriptor of what becomes its standard input; nil is empty. It may be closed afterwards.
+    ///   - output: The same for its standard output; nil throws it away.
     ///   - error: The same for its standard error.
     public static func start(
         _ executable: String, _ arguments: [String] = [], environment: [String: String]? = nil, folder: String? = nil,
-        output: Int32? = nil, error: Int32? = nil
+        input: Int32? = nil, output: Int32? = nil, error: Int32? = nil
     ) throws(SpawnError) -> ChildProcess {
         let variables = (environment ?? ProcessInfo.processInfo.environment).map { "\($0.key)=\($0.value)" }
-        let descriptors: [Int32] = [-1, output ?? -1, error ?? -1]
+        let descriptors: [Int32] = [input ?? -1, output ?? -1, error ?? -1]
         var child: pid_t = 0
         // SAFETY: both arrays end with nil and live until the call has returned; the child has its own copy of memory.
         let code = withCStrings([executable] + arguments) { arguments in

@@ -35,6 +35,20 @@ struct ChildProcessTests {
         #expect(try await shell("echo $PATH").output.contains("/bin"))
     }
 
+    @Test("It reads what it is given to read")
+    func input() async throws {
+        let (toIt, fromIt) = (Pipe(), Pipe())
+        let process = try ChildProcess.start(
+            "/bin/cat", input: toIt.fileHandleForReading.fileDescriptor,
+            output: fromIt.fileHandleForWriting.fileDescriptor)
+        try toIt.fileHandleForReading.close()
+        try fromIt.fileHandleForWriting.close()
+        try toIt.fileHandleForWriting.write(contentsOf: Data("some lines\n".utf8))
+        try toIt.fileHandleForWriting.close()
+        #expect(try fromIt.fileHandleForReading.readToEnd() == Data("some lines\n".utf8))
+        #expect(process.waitUntilExit() == 0)
+    }
+
     /// Foundation's `Process` reads past a buffer here, and once took the whole test run with it; see `ChildProcess`.
     @Test("With more files open than one reading of /proc/self/fd gives, it starts and has none of them")
     func manyFiles() async throws {

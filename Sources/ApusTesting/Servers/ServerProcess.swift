@@ -87,6 +87,9 @@ public struct TestFailure: Error, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
+/// Tests use it everywhere; the load generator has it from where it stands.
+public typealias FreePort = Spawn.FreePort
+
 public enum TestFolder {
     /// A new empty folder for one test.
     public static func make(_ name: String) throws -> URL {

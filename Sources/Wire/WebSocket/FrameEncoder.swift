@@ -55,6 +55,27 @@ public enum FrameEncoder {
         return out
     }
 
+    /// Appends a client's frame to what waits for its socket, with the given masking key (RFC 6455 §5.3).
+    public static func appendClient(
+        _ opcode: Opcode, _ payload: some Collection<UInt8>, mask: UInt32, to out: inout [UInt8]
+    ) {
+        let count = payload.count
+        out.append(0x80 | opcode.rawValue)
+        switch count {
+        case 0..<126: out.append(0x80 | UInt8(count))
+        case 126...0xFFFF: out += [0x80 | 126, UInt8(count >> 8), UInt8(count & 0xFF)]
+        default:
+            out.append(0x80 | 127)
+            for shift in stride(from: 56, through: 0, by: -8) { out.append(UInt8(truncatingIfNeeded: count >> shift)) }
+        }
+        for shift: UInt32 in [24, 16, 8, 0] { out.append(UInt8(truncatingIfNeeded: mask >> shift)) }
+        var shift: UInt32 = 24
+        for byte in payload {
+            out.append(byte ^ UInt8(truncatingIfNeeded: mask >> shift))
+            shift = (shift &- 8) & 31
+        }
+    }
+
     private static func headerBytes(_ count: Int) -> Int { count < 126 ? 2 : count <= 0xFFFF ? 4 : 10 }
 
     private static func writeHeader(_ opcode: Opcode, _ count: Int, masked: Bool, to out: inout ByteBuffer) {

@@ -22,7 +22,7 @@ public enum FreePort {
                 last = last + 1 < range.upperBound ? last + 1 : range.lowerBound
                 if isFree(last) { return last }
             }
-            throw TestFailure("no free port in \(range)")
+            throw SpawnError("no free port in \(range)")
         }
     }
 

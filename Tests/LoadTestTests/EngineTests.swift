@@ -1,0 +1,145 @@
+import Foundation
+import Testing
+
+@testable import apus_loadtest
+
+@Suite("Pieces of the load generator's engine")
+struct EngineTests {
+    @Test("a marker is found in whatever surrounds it, and says what was written")
+    func marker() throws {
+        let marker = Marker(run: .max, stream: 7, number: 123_456, time: 1_234_567_890_123)
+        var payload: [UInt8] = []
+        marker.append(to: &payload, bytes: 100)
+        #expect(payload.count == 100)
+        let frame = Array(#"{"ev":"topic","topic":"a","data":"#.utf8) + payload + Array("}".utf8)
+        let twice = frame + frame
+        twice.withUnsafeBytes { bytes in
+            let first = Marker.find(in: bytes, from: 0)
+            #expect(first?.marker == marker)
+            let second = Marker.find(in: bytes, from: first?.end ?? 0)
+            #expect(second?.marker == marker)
+            #expect(Marker.find(in: bytes, from: second?.end ?? 0) == nil)
+        }
+        let object = try JSONSerialization.jsonObject(with: Data(payload)) as? [String: String]
+        #expect(object?.count == 2)
+    }
+
+    @Test("text that only looks like a marker is passed over")
+    func noMarker() {
+        for text in [#""lt":"1.2.3""#, #""lt":"x""#, #""lt":""#, "", #"{"lt":"1.2"#] {
+            Array(text.utf8).withUnsafeBytes { #expect(Marker.find(in: $0, from: 0) == nil, "\(text)") }
+        }
+    }
+
+    @Test("the head of an event is read from its first bytes")
+    func eventHead() {
+        func head(_ text: String) -> (EventHead.Kind, UInt32, String)? {
+            Array(text.utf8).withUnsafeBytes { bytes in
+                EventHead.read(bytes).map {
+                    ($0.kind, $0.seq, String(decoding: bytes[$0.id], as: UTF8.self))
+                }
+            }
+        }
+        #expect(
+            head(#"{"ev":"notification","seq":42,"id":"ab","ts":1}"#).map { $0 == (.notification, 42, "ab") } == true)
+        #expect(head(#"{"ev":"message","seq":7,"id":"x","ts":1,"n":3}"#).map { $0 == (.message, 7, "x") } == true)
+        #expect(head(#"{"ev":"inbox.read","seq":8,"id":"y"}"#).map { $0 == (.otherDurable, 8, "y") } == true)
+        #expect(head(#"{"ev":"behind","seq":9}"#).map { $0 == (.behind, 9, "") } == true)
+        #expect(head(#"{"ev":"topic","topic":"t","data":{}}"#)?.0 == .topic)
+        #expect(head(#"{"ev":"typing","conv":"c"}"#)?.0 == .other)
+        #expect(head(#"{"re":"m.1.2","ok":{}}"#)?.0 == .reply)
+        for wrong in ["", "{", #"{"ev":"#, #"{"ev":"x"#, "[]", #"{"ev":"a","seq":x"#] { #expect(head(wrong) == nil) }
+    }
+
+    @Test("what workers and the controller say to each other survives a line")
+    func lines() throws {
+        var setup = WorkerSetup(run: 5, targets: [Endpoint(address: 0x7F00_0001, port: 8080)], origin: 99)
+        (setup.count, setup.nats, setup.slowShare) = (10, "nats://h", 0.1)
+        let commands: [WorkerCommand] = [
+            .setup(setup), .connect(target: 3, perSecond: 1.5),
+            .begin([Activity(kind: .send, rate: 2, start: 3, seconds: 4)]), .drop(count: 1, pauseMilliseconds: 2),
+            .settle(topics: [1, 2], milliseconds: 3), .finish, .quit,
+        ]
+        var buffer = LineBuffer()
+        var heard: [String] = []
+        // Cut anywhere: a pipe does.
+        for chunk in try commands.flatMap({ try Lines.encode($0) }).chunks(of: 7) {
+            for line in buffer.take(chunk) { heard.append("\(try Lines.decode(WorkerCommand.self, line))") }
+        }
+        #expect(heard == commands.map { "\($0)" })
+    }
+
+    @Test("histograms of workers merge to what one histogram of all would be")
+    func histograms() {
+        var (whole, merged) = (LatencyHistogram(), LatencyHistogram())
+        for worker in 0..<3 {
+            var part = LatencyHistogram()
+            for number in 0..<1000 {
+                let value = UInt64(number * 1700 + worker * 333_000)
+                part.record(nanoseconds: value)
+                whole.record(nanoseconds: value)
+            }
+            let isText = merged.add(text: part.text)
+            #expect(isText)
+        }
+        for percentile in [0, 50, 90, 99, 99.9, 100] {
+            #expect(merged.percentile(percentile) == whole.percentile(percentile))
+        }
+        #expect(merged.counts.totalCount == 3000)
+        let isText = merged.add(text: "5;6")
+        #expect(!isText)
+    }
+
+    @Test("sessions are split over workers in pairs, all of them, and errors say what to do")
+    func plan() throws {
+        let target = Target(urls: ["ws://127.0.0.1:9000/ws"], secret: "s")
+        var plan = LoadPlan(sessions: 40_001)
+        let setups = try plan.setups(for: target, fileLimit: 20_000)
+        #expect(setups.count == 3 && setups.reduce(0) { $0 + $1.count } == 40_001)
+        #expect(setups.allSatisfy { $0.first % 2 == 0 && $0.count <= 18_000 })
+        #expect(zip(setups, setups.dropFirst()).allSatisfy { $0.first + $0.count == $1.first })
+        // More than the ports of one address: others of this machine are used.
+        #expect(setups[0].sources == [0x7F00_0002, 0x7F00_0003])
+        plan.workers = 1
+        #expect(throws: LoadError.self) { try plan.setups(for: target, fileLimit: 20_000) }
+        plan.workers = nil
+        #expect(throws: LoadError.self) { try plan.setups(for: target, fileLimit: 64) }
+        #expect(throws: LoadError.self) {
+            try plan.setups(for: Target(urls: ["wss://127.0.0.1/ws"], secret: "s"), fileLimit: 20_000)
+        }
+        #expect(throws: LoadError.self) {
+            try plan.setups(for: Target(urls: ["ws://10.0.0.1:1/ws"], secret: "s"), fileLimit: 20_000)
+        }
+        #expect(
+            try LoadPlan.sources("127.0.0.2,127.0.0.8-10").map(Endpoint.text) == [
+                "127.0.0.2", "127.0.0.8", "127.0.0.9", "127.0.0.10",
+            ])
+        #expect(throws: LoadError.self) { try LoadPlan.sources("127.0.0.9-2") }
+    }
+
+    @Test("what is due comes out in the order of its time")
+    func due() {
+        var queue = DueQueue()
+        var random = SplitMix(seed: 1)
+        for session in 0..<200 { queue.add(Int32(session), due: UInt64(random.below(1000))) }
+        var last: UInt64 = 0
+        while let due = queue.first {
+            #expect(due >= last)
+            last = due
+            _ = queue.next(by: due)
+        }
+        #expect(queue.count == 0)
+    }
+
+    @Test("a session costs less than 300 bytes")
+    func size() {
+        let windows = MemoryLayout<NumberWindow>.stride * apus_loadtest.Stream.allCases.count
+        #expect(MemoryLayout<SessionRecord>.stride + windows <= 300)
+    }
+}
+
+extension Array {
+    fileprivate func chunks(of count: Int) -> [ArraySlice<Element>] {
+        stride(from: 0, to: self.count, by: count).map { self[$0..<Swift.min($0 + count, self.count)] }
+    }
+}

@@ -1,0 +1,111 @@
+import Testing
+
+@testable import apus_loadtest
+
+@Suite("The ledger of the load generator")
+struct LedgerTests {
+    /// What is found when these numbers come, of those up to `expected`.
+    private func findings(
+        _ numbers: [UInt32], expected: UInt32, stream: apus_loadtest.Stream = .seq, base: UInt32 = 0
+    ) -> Findings {
+        let ledger = Ledger(sessions: 2) { "u\($0)" }
+        ledger.rebase(stream, 1, to: base)
+        for number in numbers { ledger.take(stream, 1, number) }
+        ledger.close(stream, 1, upTo: expected, mayBeWithheld: false)
+        ledger.closeUnseen(isChecked: { _, _ in true }, mayBeWithheld: { _, _ in false })
+        return ledger.findings
+    }
+
+    @Test("finds nothing where every number comes once and in order, from any base")
+    func clean() {
+        #expect(findings(Array(1...500), expected: 500).isClean)
+        #expect(findings(Array(42...60), expected: 60, base: 41).isClean)
+        #expect(findings([], expected: 0).isClean)
+    }
+
+    @Test(
+        "finds a loss, wherever it is", arguments: [1, 2, 250, 436, 437, 499, 500] as [UInt32])
+    func loss(_ missing: UInt32) {
+        let found = findings((1...500).filter { $0 != missing }, expected: 500)
+        #expect(found.count(.lost) == 1 && found.counts.count == 1)
+        #expect(
+            found.offenders == [
+                Offender(check: .lost, user: "u1", stream: "seq", expected: "\(missing)", got: "nothing")
+            ])
+    }
+
+    @Test("counts every loss of a long hole once, in the window or out of it")
+    func holes() {
+        #expect(findings(Array(1...10) + Array(311...320), expected: 320).count(.lost) == 300)
+        #expect(findings(Array(1...10) + Array(311...900), expected: 1000).count(.lost) == 400)
+        #expect(findings([1, 200_000], expected: 200_000).count(.lost) == 199_998)
+    }
+
+    @Test("finds a double, of the newest and of an old one")
+    func doubles() {
+        for (numbers, last) in [([1, 2, 2, 3], 3), (Array(1...200) + [5], 200), ([1, 1], 1)] as [([UInt32], UInt32)] {
+            let found = findings(numbers, expected: last)
+            #expect(found.count(.doubled) == 1 && found.counts.count == 1, "\(numbers.suffix(4)): \(found)")
+        }
+    }
+
+    @Test("finds a swap, and that a late one is not lost")
+    func swaps() {
+        let near = findings([1, 3, 2, 4], expected: 4)
+        #expect(near.count(.misordered) == 1 && near.counts.count == 1)
+        #expect(near.offenders.first?.got == "2 after 3")
+        let far = findings([1] + Array(3...300) + [2], expected: 300)
+        #expect(far.count(.misordered) == 1 && far.counts.count == 1, "\(far)")
+    }
+
+    @Test("lets notifications come in any order, each once: several notifiers append them")
+    func notifications() {
+        #expect(findings([2, 1, 4, 3], expected: 4, stream: .notes).isClean)
+        #expect(findings(Array(2...300) + [1], expected: 300, stream: .notes).isClean)
+        #expect(findings([2, 1, 2], expected: 2, stream: .notes).count(.doubled) == 1)
+        #expect(findings([3, 1], expected: 3, stream: .notes).count(.lost) == 1)
+    }
+
+    @Test("expects nothing of what was refused, and finds it when it comes")
+    func phantoms() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        ledger.markRefused(.notes, 0, 2)
+        ledger.markRefused(.notes, 0, 3)
+        ledger.markUncertain(.notes, 0, 4)
+        for number: UInt32 in [1, 3, 5] { ledger.take(.notes, 0, number) }
+        ledger.close(.notes, 0, upTo: 5, mayBeWithheld: false)
+        #expect(ledger.findings.counts == ["phantom": 1], "\(ledger.findings)")
+    }
+
+    @Test("lets a message that was said again come late, once")
+    func repeated() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        ledger.markRepeated(.messages, 0, 1)
+        for number: UInt32 in [2, 1, 3] { ledger.take(.messages, 0, number) }
+        #expect(ledger.findings.isClean)
+        ledger.take(.messages, 0, 1)
+        #expect(ledger.findings.count(.doubled) == 1)
+    }
+
+    @Test("counts what a slow session was not given apart from what is lost")
+    func withheld() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        for number: UInt32 in [1, 2] { ledger.take(.topic, 0, number) }
+        ledger.skip(.topic, 0, to: 9)
+        ledger.take(.topic, 0, 10)
+        ledger.close(.topic, 0, upTo: 12, mayBeWithheld: true)
+        #expect(ledger.findings.isClean && ledger.withheld == 9)
+    }
+
+    @Test("keeps the first offenders of each kind and counts all, also over workers")
+    func offenders() {
+        var all = Findings()
+        for worker in 0..<3 {
+            let ledger = Ledger(sessions: 1) { _ in "w\(worker)" }
+            for number: UInt32 in 1...30 { ledger.take(.seq, 0, number * 2) }
+            ledger.close(.seq, 0, upTo: 60, mayBeWithheld: false)
+            all.merge(ledger.findings)
+        }
+        #expect(all.count(.lost) == 90 && all.offenders.count == Findings.keptMax)
+    }
+}

@@ -1,0 +1,136 @@
+/// An activity and how far it is.
+struct ActivityRun {
+    let activity: Activity
+    var done = 0
+
+    init(_ activity: Activity) { self.activity = activity }
+
+    /// When number `done` is due.
+    var due: UInt64 { activity.start + UInt64(Double(done) / activity.rate * 1e9) }
+}
+
+/// What goes on at a rate: open loop, each event with the time at which it was meant to be sent.
+extension Worker {
+    /// Events of one activity in one turn of the loop, so that reading is not kept waiting.
+    private static let turnMax = 512
+
+    /// Does what is due. - Returns: When to look again.
+    func act(_ now: UInt64) -> UInt64 {
+        guard !runs.isEmpty else { return .max }
+        var next = UInt64.max
+        for at in runs.indices {
+            var left = Self.turnMax
+            while left > 0, !isOver(runs[at]), runs[at].due <= now, canAct(runs[at].activity.kind) {
+                let due = runs[at].due
+                tally.latenessMax = max(tally.latenessMax, now - due)
+                perform(runs[at].activity, number: runs[at].done, meant: due)
+                runs[at].done += 1
+                left -= 1
+            }
+            guard !isOver(runs[at]) else { continue }
+            // A publisher that is full is looked at again soon; so is what did not fit in this turn.
+            let due = max(runs[at].due, now)
+            next = min(next, canAct(runs[at].activity.kind) ? due : now + Clock.millisecond)
+        }
+        let before = runs.count
+        runs.removeAll { isOver($0) }
+        if runs.isEmpty, before > 0 { tell(.idle(topics: topicSent)) }
+        return next
+    }
+
+    private func isOver(_ run: ActivityRun) -> Bool {
+        run.activity.each
+            ? run.done >= begun : Double(run.done) >= run.activity.seconds * run.activity.rate
+    }
+
+    private func canAct(_ kind: Activity.Kind) -> Bool {
+        switch kind {
+        case .notify, .live, .topic: publisher.map { !$0.isFull } ?? true
+        case .send: pending.count < 20_000
+        case .churn: true
+        }
+    }
+
+    private func perform(_ activity: Activity, number: Int, meant: UInt64) {
+        switch activity.kind {
+        case .notify: notify(activity.each ? number : random.below(begun), meant)
+        case .live: if let session = randomOpen() { live(session, meant) }
+        case .topic: publish(to: number % max(1, setup.topics), meant)
+        case .send: if let session = randomOpen() { say(session, meant) }
+        case .churn: if let session = randomOpen() { churn(session) }
+        }
+    }
+
+    /// A random session that is open and reads; nil when some tries find none.
+    private func randomOpen() -> Int? {
+        for _ in 0..<16 {
+            let session = random.below(begun)
+            if begun > 0, records[session].isOpen, !records[session].flags.contains(.slow) { return session }
+        }
+        return nil
+    }
+
+    private func data(_ stream: UInt32, _ number: UInt32, _ meant: UInt64) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(setup.payloadBytes + 8)
+        Marker(run: setup.run, stream: stream, number: number, time: meant).append(
+            to: &out, bytes: setup.payloadBytes)
+        return out
+    }
+
+    private func notify(_ session: Int, _ meant: UInt64) {
+        // Somebody who was never welcomed has no timeline whose head is known.
+        guard records[session].flags.contains(.welcomed) else { return }
+        records[session].notified += 1
+        let number = records[session].notified
+        var name: [UInt8] = []
+        users.appendName(session, to: &name)
+        let id = Array("\(setup.run)-\(setup.first + session)-\(number)".utf8)
+        tally.published += 1
+        publisher?.notify(
+            user: name, id: id, data: data(UInt32(setup.first + session), number, meant),
+            Ticket(session: Int32(session), number: number))
+    }
+
+    private func live(_ session: Int, _ meant: UInt64) {
+        records[session].liveSent += 1
+        let number = records[session].liveSent
+        var name: [UInt8] = []
+        users.appendName(session, to: &name)
+        tally.published += 1
+        publisher?.live(
+            user: name, data: data(UInt32(setup.first + session), number, meant),
+            Ticket(session: Int32(session), number: number))
+    }
+
+    private func publish(to topic: Int, _ meant: UInt64) {
+        guard topic < topicSent.count else { return }
+        topicSent[topic] += 1
+        tally.published += 1
+        publisher?.topic(
+            topicName(topic), data: data(UInt32(topic), topicSent[topic], meant),
+            Ticket(session: -1, number: topicSent[topic]))
+    }
+
+    /// What became of a publish.
+    func published(_ ticket: Ticket, _ outcome: PublishOutcome) {
+        switch outcome {
+        case .stored: tally.stored += 1
+        case .refused(let why):
+            tally.publishFailures += 1
+            problem(why)
+            if ticket.session >= 0 { ledger.markRefused(.notes, Int(ticket.session), ticket.number) }
+        case .unknown(let why):
+            tally.publishFailures += 1
+            problem(why)
+            if ticket.session >= 0 { ledger.markUncertain(.notes, Int(ticket.session), ticket.number) }
+        }
+    }
+
+    /// Goes, and comes back after some seconds.
+    private func churn(_ session: Int) {
+        let now = Clock.now()
+        leave(session, now)
+        wait(session, until: now + UInt64(1000 + random.below(4000)) * Clock.millisecond)
+    }
+}

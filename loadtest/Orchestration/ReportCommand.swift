@@ -1,0 +1,25 @@
+import ArgumentParser
+import Foundation
+
+/// Shows a result that was kept as JSON.
+struct ReportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Show a result that --json wrote, as text or as an HTML page.")
+
+    @Argument(help: "The file that --json wrote.", completion: .file())
+    var file: String
+
+    @OptionGroup var report: ReportOptions
+
+    func run() throws {
+        let data: Data
+        do { data = try Data(contentsOf: URL(fileURLWithPath: file)) } catch {
+            throw ValidationError("\(file) cannot be read")
+        }
+        let result: RunResult
+        do { result = try RunFile.result(data) } catch {
+            throw ValidationError("\(file) is no result of apus-loadtest: \(error)")
+        }
+        try report.finish(result)
+    }
+}

@@ -1,0 +1,40 @@
+/// What a site consists of.
+struct SitePlan: Equatable, Sendable {
+    enum Store: String, CaseIterable, Sendable {
+        /// SQLite in the node, which can only be one.
+        case embedded
+        /// Redis and NATS, which the site starts.
+        case fleet
+    }
+
+    var nodes = 1
+    var store = Store.embedded
+    /// Of the node; nil for `apus` beside this program.
+    var executable: String?
+    /// How many of the nodes take notifications from JetStream; nil for all. The others have the role `gateway` only.
+    var notifiers: Int?
+    /// Settings `APUS_…` of every node, beyond those that a site needs.
+    var settings: [String: String] = [:]
+    /// The processors of the nodes; nil for all.
+    var nodeCores: [Int]?
+    /// The processors of Redis and NATS; nil for all.
+    var serverCores: [Int]?
+
+    /// What a reader of the report has to know.
+    var notes: [String] {
+        guard store == .fleet else { return ["one embedded node: SQLite with synchronous=FULL"] }
+        return [
+            "Redis with appendonly yes (everysec) and noeviction; auto-aof-rewrite-percentage 0, so that no fork comes in between"
+        ]
+    }
+
+    func check() throws {
+        guard nodes >= 1, nodes <= 500 else { throw SiteError("a site has 1 to 500 nodes, not \(nodes)") }
+        guard store == .fleet || nodes == 1 else {
+            throw SiteError("\(nodes) nodes need Redis and NATS between them: an embedded node is alone")
+        }
+        for name in settings.keys where !name.hasPrefix("APUS_") {
+            throw SiteError("\(name) is no setting of a node: they begin with APUS_")
+        }
+    }
+}
