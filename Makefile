@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro clean
+.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro bench-peers chaos clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -29,12 +29,13 @@ test-js: ## The JavaScript client, and the demo page in a real Chromium (needs a
 	node --test clients/js/test/ clients/demo/test/
 	APUS_BINARY=.build/debug/apus node --test clients/demo/browser/
 
-# Three runs: tests that start many servers at the same time would keep each other from their deadlines.
+# Four runs: tests that start many servers at the same time would keep each other from their deadlines.
 test-swift: ## The Swift tests alone; SWIFT_TEST_FLAGS="--filter Name" runs some
 ifeq ($(SWIFT_TEST_FLAGS),)
 	@scripts/test-swift --filter '^(Integration|Conformance)\.'
 	@scripts/test-swift --filter '^(RedisStoreTests|NATSBusTests)\.'
-	@scripts/test-swift --skip '^(Integration|Conformance|RedisStoreTests|NATSBusTests)\.'
+	@scripts/test-swift --filter '^Chaos\.'
+	@scripts/test-swift --skip '^(Integration|Conformance|RedisStoreTests|NATSBusTests|Chaos)\.'
 else
 	@scripts/test-swift $(SWIFT_TEST_FLAGS)
 endif
@@ -42,6 +43,11 @@ endif
 check-deploy: ## Check what is in deploy/: proxies, units, alerts, manifests
 	@scripts/setup test
 	@scripts/check-deploy
+
+chaos: ## The whole table of faults, some 30 minutes; writes docs/reliability.md (APUS_CHAOS_SEED repeats a run)
+	@scripts/setup test
+	@swift build --build-tests
+	@scripts/chaos
 
 lint: ## Check the form of the Swift files
 	swift format lint --strict --recursive Sources Tests loadtest benchmarks Package.swift
@@ -59,6 +65,12 @@ bench-dm: ## Direct messages: latency, rate and bytes, embedded and on Redis and
 	@swift build -c release
 	@.build/release/apus-loadtest dm
 	@.build/release/apus-loadtest dm --fleet
+
+bench-peers: ## Apus beside nats-server, Nchan, uWebSockets and plain SwiftNIO, one core each
+	@scripts/setup test
+	@scripts/setup peers
+	@swift build -c release
+	@.build/release/apus-loadtest peers --document docs/performance.md
 
 bench-micro: ## The hot paths one by one: nanoseconds and allocations per operation
 	@scripts/setup run

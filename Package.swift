@@ -190,9 +190,12 @@ let package = Package(
                 .logging,
                 .metrics,
             ]),
-        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting"]),
+        tests("NATSBusTests", ["Core", "Bus", "NATSBus", "Spawn", "ApusTesting", .crypto]),
         tests("ApusTests", ["Core", "apus", "Spawn", "ApusTesting"]),
         tests("Integration", ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .grdb]),
+        tests(
+            "Chaos",
+            ["Core", "Wire", "Bus", "NATSBus", "ApusTesting", "apus", .logging, .nioCore, .nioPosix]),
         tests("Conformance", ["Core", "Wire", "ApusTesting", .nioCore, .nioPosix]),
         tests("LoadTestTests", ["Core", "Wire", "Spawn", "apus-loadtest", "ApusTesting", .histogram]),
         tests("AllocationTests", ["Core", "HotPaths", "ApusTesting"]),

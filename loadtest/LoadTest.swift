@@ -7,6 +7,7 @@ struct LoadTest: AsyncParsableCommand {
         commandName: "apus-loadtest", abstract: "Puts load on an Apus, and checks everything that arrives.",
         subcommands: [
             IdleCommand.self, NotifyCommand.self, LiveCommand.self, BroadcastCommand.self, DirectCommand.self,
-            StormCommand.self, DayCommand.self, ReportCommand.self, WorkerMain.self,
+            StormCommand.self, DayCommand.self, LocalCommand.self, MillionCommand.self,
+            BenchCommand.self, PeersCommand.self, ReportCommand.self, WorkerMain.self,
         ])
 }

@@ -61,24 +61,28 @@ public final class ScriptedClient: Sendable {
     /// Upgrades to a WebSocket. - Throws: `TestFailure` with the server's answer when that is not 101.
     public static func connect(
         port: Int, path: String = "/ws", headers: [String] = [], tls: NIOSSLContext? = nil,
-        receiveBufferBytes: Int? = nil
+        receiveBufferBytes: Int? = nil, within seconds: Double = 10
     ) async throws -> ScriptedClient {
         let client = try await raw(port: port, tls: tls, receiveBufferBytes: receiveBufferBytes)
-        let head = try await client.upgrade(path: path, headers: headers)
-        guard head.hasPrefix("HTTP/1.1 101 ") else {
+        do {
+            let head = try await client.upgrade(path: path, headers: headers, within: seconds)
+            guard head.hasPrefix("HTTP/1.1 101 ") else { throw TestFailure(head) }
+            return ScriptedClient(channel: client.channel, inbox: client.inbox, answer: head)
+        } catch {
             client.drop()
-            throw TestFailure(head)
+            throw error
         }
-        return ScriptedClient(channel: client.channel, inbox: client.inbox, answer: head)
     }
 
     /// Sends an upgrade request and gives the head of the answer.
-    public func upgrade(path: String = "/ws", headers: [String] = []) async throws -> String {
+    public func upgrade(
+        path: String = "/ws", headers: [String] = [], within seconds: Double = 10
+    ) async throws -> String {
         var request = "GET \(path) HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         request += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         for header in headers { request += header + "\r\n" }
         try await send(raw: Array((request + "\r\n").utf8))
-        return try await inbox.head(within: 10)
+        return try await inbox.head(within: seconds)
     }
 
     /// The head of an HTTP answer, once it is there.
@@ -104,6 +108,11 @@ public final class ScriptedClient: Sendable {
 
     private func write(_ bytes: ByteBuffer) async throws { try await channel.writeAndFlush(bytes) }
 
+    /// Sends without waiting until the socket has taken it. What one caller at a time posts leaves in that order.
+    public func post(_ text: String) { post(FrameEncoder.client(.text, Array(text.utf8))) }
+    public func post(raw bytes: [UInt8]) { post(ByteBuffer(bytes: bytes)) }
+    private func post(_ bytes: ByteBuffer) { channel.writeAndFlush(bytes, promise: nil) }
+
     /// Stops or goes on reading the socket, to play a slow reader.
     public func setReading(_ isOn: Bool) async throws { try await channel.setOption(.autoRead, value: isOn).get() }
 
@@ -111,6 +120,12 @@ public final class ScriptedClient: Sendable {
     public func drop() { channel.close(promise: nil) }
 
     // MARK: Receiving
+
+    /// From now on everything that comes is given to `receiver`, on the connection's event loop; first what has come
+    /// already. `next` and what builds on it hear nothing any more.
+    public func receive(_ receiver: @escaping @Sendable (Incoming) -> Void) async throws {
+        try await channel.eventLoop.submit { self.inbox.receive(receiver) }.get()
+    }
 
     /// The next thing from the server. - Throws: `TestFailure` when nothing comes in time.
     public func next(within seconds: Double = 10) async throws -> Incoming { try await inbox.next(within: seconds) }
@@ -176,11 +191,29 @@ private final class Inbox: Sendable {
         var head = ""
         var hasHead = false
         var waiting: [ScriptedClient.Incoming] = []
+        var receiver: (@Sendable (ScriptedClient.Incoming) -> Void)?
     }
 
     private let state = Mutex(State())
 
-    func add(_ incoming: ScriptedClient.Incoming) { state.withLock { $0.waiting.append(incoming) } }
+    func add(_ incoming: ScriptedClient.Incoming) {
+        let receiver = state.withLock { state in
+            if state.receiver == nil { state.waiting.append(incoming) }
+            return state.receiver
+        }
+        receiver?(incoming)
+    }
+
+    /// On the event loop, as `add`: nothing overtakes what has come already.
+    func receive(_ receiver: @escaping @Sendable (ScriptedClient.Incoming) -> Void) {
+        let waiting = state.withLock { state in
+            state.receiver = receiver
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for incoming in waiting { receiver(incoming) }
+    }
+
     func set(head: String) {
         state.withLock {
             $0.head = head

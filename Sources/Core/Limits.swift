@@ -183,6 +183,12 @@ public enum Limits {
     public static let leaseRefreshSeconds = 3
     /// A dependency that has not answered a command by then counts as unavailable (G11 asks for 2 s to the client).
     public static let storeDeadlineMilliseconds = 1500
+    /// How far the clocks of two nodes may be apart for the ids of events to tell histories apart (ADR 20).
+    public static let clockSkewMilliseconds = 2000
+    /// Strict durability: how long a replica may take to have a write. The answer still leaves within the deadline above.
+    public static let redisConfirmMilliseconds = 1000
+    /// Strict durability: the pause between two looks whether a replica answers again, while writes are refused.
+    public static let redisReplicaProbeMilliseconds = 250
     /// Times that one command is sent to another server of a Redis Cluster: more are servers that disagree.
     public static let redisRedirectionsMax = 5
     /// A command with less than this left of its deadline is not sent again: its answer would come too late, and it
@@ -193,6 +199,14 @@ public enum Limits {
     /// The pause between two such questions, random below a bound that doubles from the first to the last: a fail-over
     /// is seen within a second of its end, and a fleet does not ask all at once.
     public static let redisMapPauseMilliseconds = 50...1000
+    /// The longest pause between two questions to the sentinels who the master is: a fail-over that no broken connection
+    /// shows is noticed within it. Each question costs a sentinel some microseconds.
+    public static let redisSentinelPollMilliseconds = 1000
+    /// The same while the master is away: what is lost by it comes on top of every fail-over.
+    public static let redisSentinelHurriedPollMilliseconds = 200
+    /// How long a gateway goes on asking what became of a message, before it closes the session without a reply: longer
+    /// than a fail-over of Redis with tight settings, shorter than the patience of clients.
+    public static let sendInDoubtSeconds = 15
     /// What `unavailable` tells a client to wait.
     public static let unavailableRetryMilliseconds = 1000
     /// How long a drain may take (G10).

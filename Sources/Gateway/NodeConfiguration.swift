@@ -93,15 +93,27 @@ public struct TLSFiles: Hashable, Sendable {
     }
 }
 
+/// When what is stored counts as stored (`APUS_DURABILITY`). The embedded store always syncs its disk first.
+public enum Durability: String, CaseIterable, Sendable {
+    /// When Redis's master has it.
+    case standard
+    /// When a replica has it too.
+    case strict
+}
+
 public struct RedisSettings: Sendable {
-    /// `redis://`, `rediss://`, `redis+cluster://` or `rediss+cluster://`; may hold a password, so never log it.
+    /// `redis://`, `redis+sentinel://`, `redis+cluster://`, or one of them with `rediss`; may hold a password, so never
+    /// log it.
     public var url: String
     /// Path of the CA certificates (PEM) for `rediss://`; nil means the system's.
     public var certificateAuthority: String?
 
-    public init(url: String, certificateAuthority: String? = nil) {
+    public var durability: Durability
+
+    public init(url: String, certificateAuthority: String? = nil, durability: Durability = .standard) {
         self.url = url
         self.certificateAuthority = certificateAuthority
+        self.durability = durability
     }
 }
 
@@ -112,11 +124,14 @@ public struct NATSSettings: Sendable {
     public var certificateAuthority: String?
     /// Path of a NATS credentials file; nil means none.
     public var credentials: String?
+    /// Copies of the streams that the node creates.
+    public var replicas: Int
 
-    public init(url: String, certificateAuthority: String? = nil, credentials: String? = nil) {
+    public init(url: String, certificateAuthority: String? = nil, credentials: String? = nil, replicas: Int = 1) {
         self.url = url
         self.certificateAuthority = certificateAuthority
         self.credentials = credentials
+        self.replicas = replicas
     }
 }
 

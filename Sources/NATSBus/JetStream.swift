@@ -92,7 +92,12 @@ final class JetStream: Sendable {
                 "another JetStream stream already captures \(subject), which \(name) needs: remove that subject"
                     + " from it, or choose another APUS_NATS_PREFIX")
         }
-        throw NATSBusError(.jetStream, "JetStream did not create stream \(name): \(answer.error?.text ?? "no answer")")
+        var fix = ""
+        if let code = answer.error?.err_code, JetStreamAPI.Failure.tooFewServers.contains(code) {
+            fix = "; APUS_NATS_REPLICAS is \(configuration.replicas): start so many servers, or lower it"
+        }
+        throw NATSBusError(
+            .jetStream, "JetStream did not create stream \(name): \(answer.error?.text ?? "no answer")\(fix)")
     }
 
     private func checked(

@@ -14,6 +14,8 @@ enum JetStreamAPI {
         static let streamSubjectsOverlap = 10065
         static let consumerNotFound = 10014
         static let notEnabled: Set<Int> = [10039, 10076]
+        /// A stream is to have more copies than there are servers for them.
+        static let tooFewServers: Set<Int> = [10005, 10074]
 
         var text: String { "\(description ?? "error") (\(err_code ?? code))" }
     }

@@ -1,3 +1,7 @@
+#if DEBUG
+    import Core
+#endif
+
 /// The Lua scripts: one file each in `Scripts/`, loaded at every connect and run by digest.
 ///
 /// They are loaded in this order, the busiest last: when a server has forgotten its scripts, what was not run is sent
@@ -15,8 +19,23 @@ enum RedisScript: String, CaseIterable, Sendable {
     case register, remove
     case read, open, send, advance, append
 
+    /// Those that write what somebody is told is stored: in strict durability a replica must have it too. Sessions,
+    /// leases and claims are written again by themselves, and `open` promises nothing.
+    static let confirmed: Set<RedisScript> = [
+        .append, .markRead, .expire, .dueAdd, .send, .revise, .progress, .group, .advance, .mute, .block,
+    ]
+
     /// The functions of `lib.lua`, those that scripts of one kind share besides, and the script itself.
-    var source: [UInt8] { Self.withoutComments(PackageResources.lib_lua + [UInt8(ascii: "\n")] + library + body) }
+    var source: [UInt8] { Self.withoutComments(whole) }
+
+    private var whole: [UInt8] {
+        let whole = PackageResources.lib_lua + [UInt8(ascii: "\n")] + library + body
+        #if DEBUG
+            return defective(whole, Defect.planted)
+        #else
+            return whole
+        #endif
+    }
 
     /// Leaves comments out, and the spaces that lines begin with: every connection loads all scripts. Lines keep their
     /// numbers, for error messages.

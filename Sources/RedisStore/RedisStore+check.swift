@@ -26,8 +26,12 @@ extension RedisStore {
         if configuration.isCluster, let coverage = await setting("cluster-require-full-coverage", server) {
             info.set("cluster_require_full_coverage", coverage)
         }
+        if configuration.durability == .strict, let sync = await setting("appendfsync", server) {
+            info.set("appendfsync", sync)
+        }
         do {
             return try info.judge(isCluster: configuration.isCluster)
+                + (configuration.durability == .strict ? info.judgeStrict() : [])
         } catch {
             throw error.at(server)
         }
@@ -97,6 +101,38 @@ struct ServerInfo {
             )
         }
         return warnings
+    }
+
+    /// What strict durability asks for on top of it.
+    /// - Returns: Warnings.
+    func judgeStrict() throws(RedisStartError) -> [String] {
+        guard fields["aof_enabled"] == "1" else {
+            throw Self.unsuitable(
+                "durability is strict, and Redis keeps no append-only file",
+                "set appendonly yes and appendfsync always in redis.conf, on the replicas too")
+        }
+        guard let sync = fields["appendfsync"] else {
+            throw Self.unsuitable(
+                "durability is strict, and appendfsync cannot be read", "allow the user +config|get")
+        }
+        guard sync == "always" else {
+            throw Self.unsuitable(
+                "durability is strict, and appendfsync is \(sync)",
+                "set appendfsync always in redis.conf, on the replicas too")
+        }
+        guard fields.contains(where: { Self.isReplica($0) && $1.contains("state=online") }) else {
+            throw Self.unsuitable(
+                "durability is strict, and the server has no replica that follows",
+                "start one with replicaof, or set APUS_DURABILITY=standard")
+        }
+        guard fields["min_slaves_good_slaves"] == nil else { return [] }
+        return [
+            "a master that was cut off from its replicas takes writes until it notices; set min-replicas-to-write 1, so that Redis refuses them itself"
+        ]
+    }
+
+    private static func isReplica(_ name: Substring) -> Bool {
+        name.hasPrefix("slave") && name.dropFirst(5).allSatisfy(\.isWholeNumber) && name.count > 5
     }
 
     private static func unsuitable(_ problem: String, _ fix: String) -> RedisStartError {

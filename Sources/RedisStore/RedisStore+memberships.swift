@@ -6,8 +6,7 @@ extension RedisStore: MembershipStore {
         _ user: UserID, in conversation: ConversationID, by step: AdvanceStep, nowMilliseconds: Int64,
         _ done: @escaping Completion<AdvanceOutcome>
     ) {
-        run(
-            .advance(user, in: conversation, by: step, now: nowMilliseconds, limits), done)
+        run(.advance(user, in: conversation, by: step, now: nowMilliseconds, limits, appendMark), done)
     }
 
     public func conversations(

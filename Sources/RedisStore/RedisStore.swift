@@ -16,6 +16,7 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     let configuration: RedisConfiguration
     let limits: StoreLimits
     let clock: any TimeSource
+    let appendMark: AppendMark
 
     /// - Parameters:
     ///   - eventLoopGroup: One connection is opened for each of its loops; in a Cluster, one to each master.
@@ -25,25 +26,28 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, limits: StoreLimits = .standard,
         logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory, clock: any TimeSource = SystemTime()
     ) throws(RedisStartError) {
-        let metrics = RedisMetrics(metrics)
+        let metrics = RedisMetrics(metrics, logger)
+        let appendMark = AppendMark(clock: clock)
         if configuration.isCluster {
             pool = try ClusterPool(
                 configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
-                metrics: metrics)
+                metrics: metrics, appendMark: appendMark)
         } else {
             pool = try SingleServerPool(
                 configuration: configuration, eventLoopGroup: eventLoopGroup, clock: clock, logger: logger,
-                metrics: metrics)
+                metrics: metrics, appendMark: appendMark)
         }
         self.configuration = configuration
         self.limits = limits
         self.clock = clock
+        self.appendMark = appendMark
     }
 
     /// Connects, trying again for as long as `seconds` says. Call once, before anything else.
     /// - Throws: What is wrong and what to do about it; at once when the server refuses the password or TLS fails.
     public func connect(withinSeconds seconds: Int = 30) async throws(RedisStartError) {
         try await pool.connect(within: .seconds(Int64(seconds)))
+        appendMark.started()
     }
 
     /// Whether every connection is usable now.

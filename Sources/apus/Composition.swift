@@ -114,6 +114,7 @@ struct Composition {
             var nats = try NATSConfiguration(urls: settings.url)
             nats.caFile = settings.certificateAuthority
             if let file = settings.credentials { nats.credentials = .file(file) }
+            nats.replicas = settings.replicas
             nats.node = configuration.node
             nats.consumes = configuration.roles.contains(.notifier)
             nats.startMilliseconds = Self.startSeconds * 1000

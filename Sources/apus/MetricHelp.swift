@@ -35,6 +35,8 @@ enum MetricHelp {
         "apus_redis_outages_total": "Times that a connection to Redis was lost.",
         "apus_redis_timeouts_total": "Commands that Redis did not answer in time.",
         "apus_redis_in_flight": "Commands sent to Redis and not answered.",
+        "apus_redis_unconfirmed_total": "Strict durability: writes that no replica confirmed in time.",
+        "apus_redis_unreplicated": "Strict durability: connections that refuse writes because no replica answers.",
         "apus_redis_redirections_total": "Commands that a server of a Redis Cluster sent elsewhere, or to come again.",
         "apus_nats_round_trip_seconds": "Round trip to NATS.",
         "apus_nats_outages_total": "Times that the connection to NATS was lost.",

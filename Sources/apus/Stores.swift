@@ -28,6 +28,7 @@ enum Stores {
         do {
             var configuration = try RedisConfiguration(url: settings.url)
             configuration.authorityFile = settings.certificateAuthority
+            configuration.durability = settings.durability == .strict ? .strict : .standard
             let store = try RedisStore(
                 configuration: configuration, eventLoopGroup: group, limits: limits, logger: logger)
             store.onReconnect(reconnected)

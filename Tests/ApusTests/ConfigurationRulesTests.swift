@@ -19,6 +19,13 @@ struct ConfigurationRulesTests {
         #expect(nats.hasPrefix("APUS_NATS_URL is set and APUS_REDIS_URL is not"))
         let both = try await load("--redis-url", "redis+cluster://a:1,b:2", "--nats-url", "nats://a,nats://b").node
         #expect(both.redis?.url == "redis+cluster://a:1,b:2")
+        #expect(both.redis?.durability == .standard && both.nats?.replicas == 1)
+        let strict = try await load(
+            "--redis-url", "redis+sentinel://a,b/m", "--nats-url", "nats://a", "--durability", "strict",
+            "--nats-replicas", "3"
+        ).node
+        #expect(strict.redis?.durability == .strict && strict.nats?.replicas == 3)
+        #expect(try await problem("--durability", "double").hasPrefix("--durability=double is no durability; give"))
         #expect(both.nats?.url == "nats://a,nats://b")
         #expect(!both.isEmbedded)
         #expect(try await load().node.isEmbedded)
@@ -28,6 +35,11 @@ struct ConfigurationRulesTests {
     func urls() async throws {
         let line = try await problem("--redis-url", "http://me:hunter2@h:1/?password=hunter2", "--nats-url", "nats://h")
         #expect(line.hasPrefix("--redis-url=http://***@h:1/?*** is no Redis URL"))
+        // Nobody knows where a password with a bare '?' or '@' ends, so all of it is hidden.
+        for url in ["http://me:hun?ter2@h", "http://me:x@h/m?sentinel_password=hun@ter2"] {
+            let line = try await problem("--redis-url", url, "--nats-url", "nats://h")
+            #expect(!line.contains("hun") && !line.contains("ter2"), "\(line)")
+        }
         #expect(!line.contains("hunter2"))
         let nats = try await problem("--redis-url", "redis://h", "--nats-url", "nats://a:x,y@h1,http://b:hunter2@h2")
         #expect(nats.hasPrefix("--nats-url=nats://***@h2 is no list"))

@@ -18,15 +18,19 @@ struct ClusterFixture: StoreFixture {
 
     static func the() throws -> ClusterFixture { try #require(current) }
 
-    static func start(_ options: RedisCluster.Options, loops: Int = 2) async throws -> ClusterFixture {
+    static func start(
+        _ options: RedisCluster.Options, loops: Int = 2, adjust: (inout RedisConfiguration) -> Void = { _ in }
+    ) async throws -> ClusterFixture {
         let cluster = try await RedisCluster.start(options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         do {
             var configuration = try RedisConfiguration(url: cluster.url())
             if configuration.tls { configuration.authorityFile = cluster.authorityFile }
+            adjust(&configuration)
             let metrics = CountingMetrics()
             let store = try RedisStore(
-                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet, metrics: metrics)
+                configuration: configuration, eventLoopGroup: group, limits: .forTests, logger: quiet, metrics: metrics,
+                clock: SampleTime())
             try await store.connect()
             return ClusterFixture(cluster: cluster, store: store, group: group, metrics: metrics)
         } catch {
@@ -44,9 +48,10 @@ struct ClusterFixture: StoreFixture {
 
     /// Runs a test on a Cluster of its own, that it may hurt.
     static func with<Value>(
-        _ options: RedisCluster.Options = .init(), loops: Int = 2, _ body: (ClusterFixture) async throws -> Value
+        _ options: RedisCluster.Options = .init(), loops: Int = 2,
+        adjust: (inout RedisConfiguration) -> Void = { _ in }, _ body: (ClusterFixture) async throws -> Value
     ) async throws -> Value {
-        let fixture = try await start(options, loops: loops)
+        let fixture = try await start(options, loops: loops, adjust: adjust)
         do {
             let value = try await body(fixture)
             try await fixture.stop()

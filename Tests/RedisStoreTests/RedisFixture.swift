@@ -26,7 +26,8 @@ struct RedisFixture: Sendable {
             var configuration = try RedisConfiguration(url: server.url())
             if options.tls { configuration.authorityFile = server.authorityFile }
             let store = try RedisStore(
-                configuration: configuration, eventLoopGroup: group, limits: limits, logger: quiet)
+                configuration: configuration, eventLoopGroup: group, limits: limits, logger: quiet,
+                clock: SampleTime())
             try await store.connect()
             return RedisFixture(server: server, store: store, group: group)
         } catch {
@@ -57,6 +58,15 @@ struct RedisFixture: Sendable {
             throw error
         }
     }
+}
+
+/// The wall clock stands, a day before everything that the suites do or later: entries of that day are then younger than
+/// the store's connections, as they are in life.
+struct SampleTime: TimeSource {
+    var wall = RedisFixture.now - 86_400_000
+
+    func wallMilliseconds() -> Int64 { wall }
+    func monotonicNanoseconds() -> UInt64 { SystemTime().monotonicNanoseconds() }
 }
 
 /// A logger that says nothing.

@@ -37,6 +37,22 @@ struct RedisURLTests {
         #expect(try RedisConfiguration(url: url) == expected)
     }
 
+    @Test("of sentinels gives their addresses, the master's name, and both passwords")
+    func sentinels() throws {
+        let plain = try RedisConfiguration(url: "redis+sentinel://a,b:7000,[::1]/my%2Dmaster")
+        #expect(plain.seeds.map(\.description) == ["a:26379", "b:7000", "[::1]:26379"])
+        #expect(plain.sentinel == RedisSentinel(master: "my-master") && !plain.isCluster && !plain.tls)
+        let full = try RedisConfiguration(
+            url: "rediss+sentinel://apus:p%40ss@a/m?db=3&sentinel_user=s&sentinel_password=hunter%262")
+        #expect(full.username == "apus" && full.password == "p@ss" && full.database == 3 && full.tls)
+        #expect(full.sentinel == RedisSentinel(master: "m", username: "s", password: "hunter&2"))
+        #expect(full.description == "rediss+sentinel://apus:***@a:26379/m")
+        #expect(full.at(RedisAddress(host: "c", port: 1)).description == "rediss://apus:***@c:1/3")
+        var dumped = ""
+        dump(full, to: &dumped)
+        #expect(!dumped.contains("hunter"))
+    }
+
     private static func cluster(
         _ hosts: [(String, Int)], tls: Bool = false, login: (String, String)? = nil
     ) -> RedisConfiguration {
@@ -60,8 +76,13 @@ struct RedisURLTests {
             ("redis://:hunter2%FF@cache", "percent-encoded"), ("redis://:hunter2@a,b", "host"),
             ("redis://:hunter2@[::1", "brackets"), ("redis://:hunter2@[::1]x", "port"),
             ("redis://:hunter2@cache?tls=1", "'?'"), ("redis://:hunter2@ca che", "host"),
-            ("redis+sentinel://:hunter2@a,b/name", "fleet release"),
-            ("rediss+sentinel://:hunter2@a,b/name", "use redis:// or redis+cluster://"),
+            ("redis+sentinel://:hunter2@a,b", "master's name"), ("redis+sentinel://:hunter2@a,b/", "master's name"),
+            ("redis+sentinel://:hunter2@a,b/n/2", "master's name"), ("rediss+sentinel://:hunter2@/n", "host"),
+            ("redis+sentinel://:hunter2@a/n?db=hunter2", "database number"),
+            ("redis+sentinel://:hunter2@a/n?hunter2=1", "not known"), ("redis+sentinel://a/n?db", "no value"),
+            ("redis+sentinel://a/n?sentinel_password=hunter2%", "percent-encoded"),
+            ("redis+sentinel://a/n?sentinel_user=hunter2", "without sentinel_password"),
+            ("redis+sentinel://:hunt?er2@a/n", "without a password"),
             ("redis+cluster://:hunter2@", "host"), ("redis+cluster://:hunter2@a,,b", "host"),
             ("redis+cluster://:hunter2@a,b:x", "port"), ("redis+cluster://:hunter2@a,b/1", "database 0"),
         ])

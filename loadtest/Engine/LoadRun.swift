@@ -224,8 +224,14 @@ actor LoadRun {
         return states.reduce(0) { $0 + $1.missing }
     }
 
-    /// Has the workers judge, and ends them.
-    func finish() async throws -> LoadOutcome {
+    /// Sessions that end from now on stay away: for the end of a site, whose nodes go.
+    func letGo() throws {
+        begin("let go", seconds: nil)
+        for worker in workers { try worker.tell(.letGo) }
+    }
+
+    /// Has the workers judge, and ends them unless their sessions are still needed.
+    func finish(andStop: Bool = true) async throws -> LoadOutcome {
         begin("judge", seconds: nil)
         // The sample that is open now belongs to the run.
         try await Task.sleep(for: .milliseconds(1000 * plan.sampleSeconds + 100))
@@ -235,7 +241,7 @@ actor LoadRun {
         }
         try await wait("finished", seconds: 60) { $0.step == .done }
         let outcome = outcome()
-        stop()
+        if andStop { stop() }
         return outcome
     }
 

@@ -256,6 +256,7 @@ extension Worker {
     }
 
     func wait(_ session: Int, until due: UInt64) {
+        guard !staysAway else { return }
         records[session].phase = .waiting
         returning.add(Int32(session), due: due)
     }

@@ -159,6 +159,8 @@ extension Worker {
     private func draining(_ session: Int, _ payload: UnsafeRawBufferPointer) {
         let milliseconds = EventHead.number("\"reconnect_ms\":", in: payload, from: 0) ?? 1000
         records[session].flags.insert(.draining)
+        // It stays until the node closes.
+        guard !staysAway else { return }
         returning.add(Int32(session), due: Clock.now() + milliseconds * Clock.millisecond)
     }
 

@@ -46,6 +46,8 @@ final class Worker {
     /// Sessions that may not come back: the server said that they are at fault.
     var givenUp = 0
     var tellsHolding = false
+    /// Who ends does not come back.
+    var staysAway = false
     var returning = DueQueue()
 
     var publisher: (any Publisher)?
@@ -163,6 +165,7 @@ final class Worker {
             settleDeadline = Clock.now() + UInt64(milliseconds) * Clock.millisecond
             nextSettleLook = 0
         case .finish: finish()
+        case .letGo: staysAway = true
         case .quit: isDone = true
         }
     }

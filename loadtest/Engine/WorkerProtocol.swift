@@ -75,6 +75,8 @@ enum WorkerCommand: Codable, Sendable {
     case settle(topics: [UInt32], milliseconds: Int)
     /// Judge what is missing.
     case finish
+    /// Sessions that end from now on stay away.
+    case letGo
     case quit
 }
 

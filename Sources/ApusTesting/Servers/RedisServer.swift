@@ -106,10 +106,18 @@ public final class RedisServer: Sendable {
 
     @discardableResult
     public func command(_ words: [String]) async throws -> String {
+        try await Self.command(
+            words, port: port, password: options.password, authorityFile: options.tls ? authorityFile : nil)
+    }
+
+    /// The same for any server of 127.0.0.1.
+    static func command(
+        _ words: [String], port: Int, password: String?, authorityFile: String? = nil
+    ) async throws -> String {
         var arguments = ["redis-cli", "-h", "127.0.0.1", "-p", "\(port)"]
-        if let password = options.password { arguments += ["--no-auth-warning", "-a", password] }
-        if options.tls { arguments += ["--tls", "--cacert", authorityFile] }
-        return try await Self.run(arguments + words)
+        if let password { arguments += ["--no-auth-warning", "-a", password] }
+        if let authorityFile { arguments += ["--tls", "--cacert", authorityFile] }
+        return try await run(arguments + words)
     }
 
     private func takeAllSlots() async throws {

@@ -31,6 +31,7 @@ final class Notifier: Sendable {
         inFlight.add()
         node.metrics.ingestInFlight.record(inFlight.current)
         CrashPoint.reach("ingest.received")
+        if Defect.planted == .ackFirst { event.settle(.done) }
         if event.message.subject == node.subjects.inMessage { return takeMessage(event) }
         let request: NotificationRequest
         do throws(ApusError) { request = try parse(event.message) } catch {
@@ -111,7 +112,8 @@ final class Notifier: Sendable {
         inFlight.subtract()
         node.metrics.ingestInFlight.record(inFlight.current)
         CrashPoint.reach("ingest.settle")
-        event.settle(settlement)
+        if Defect.planted != .ackFirst { event.settle(settlement) }
+        CrashPoint.reach("ingest.settled")
     }
 
     /// 250 ms, doubling up to 8 s, with up to a quarter of jitter: back within G11's 5 s after a short outage.

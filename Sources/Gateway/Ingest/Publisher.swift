@@ -40,6 +40,7 @@ struct Publisher: Sendable {
     private func append(
         _ notification: Notification, _ user: UserID, _ now: Int64, _ gathering: Gathering<Outcome>, _ index: Int
     ) {
+        CrashPoint.reach("append.before")
         node.inbox.append(notification, to: user, nowMilliseconds: now) { result in
             CrashPoint.reach("append.after")
             if case .failure(let error) = result {

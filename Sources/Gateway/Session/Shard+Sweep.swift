@@ -30,6 +30,7 @@ extension Shard {
             case .live: watch(slot, wallSeconds)
             }
         }
+        settleDoubts()
     }
 
     private func handshakeTimedOut(_ slot: Int32) {

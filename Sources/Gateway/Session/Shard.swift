@@ -29,6 +29,8 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     var dirty: [Int32] = []
     /// Seconds since the shard began, counted by the sweep.
     var tick: UInt32 = 0
+    /// Sessions with messages of which nobody knows whether they are stored.
+    var doubts: [SessionKey: SendsInDoubt] = [:]
     var isDraining = false
     var sweeping: RepeatedTask?
     private var isFlushScheduled = false

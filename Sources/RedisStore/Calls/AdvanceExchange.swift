@@ -7,6 +7,7 @@ import NIOCore
 package final class AdvanceExchange {
     private let user: UserID
     private let conversation: ConversationID
+    private let mark = AppendMark(clock: SystemTime())
     private let reader = RedisReader()
     private let digest = Array("0123456789abcdef0123456789abcdef01234567".utf8)
 
@@ -16,7 +17,7 @@ package final class AdvanceExchange {
     }
 
     private func call(_ step: AdvanceStep, _ now: Int64) -> ScriptCall<AdvanceOutcome> {
-        .advance(user, in: conversation, by: step, now: now, .standard)
+        .advance(user, in: conversation, by: step, now: now, .standard, mark)
     }
 
     /// The command as it goes over the wire.

@@ -52,6 +52,8 @@ struct RecordNames {
 
 /// An entry of a log as Redis keeps it: `id␟kind␟messages␟author␟time␟rest` (docs/redis-keys.md). Scripts write it when an
 /// entry is appended to the log, and this when it goes into a member's timeline.
+///
+/// In a timeline `~` and a mark may follow the entry's id (`AppendMark`); the event's id is then both.
 struct EntryRecord {
     /// The letters of the kinds.
     enum Kind: String {
@@ -91,15 +93,20 @@ struct EntryRecord {
 
     /// A record whose rest is already made.
     static func pack(
-        _ kind: Kind, id: String, messages: Int64 = 0, author: String = "", at milliseconds: Int64, rest: [[UInt8]]
+        _ kind: Kind, id: String, mark: String? = nil, messages: Int64 = 0, author: String = "",
+        at milliseconds: Int64, rest: [[UInt8]]
     ) -> [UInt8] {
         let onTop = milliseconds - ULIDTime.milliseconds(of: id)
-        let head = [id, kind.rawValue, String(messages), author, onTop == 0 ? "" : String(onTop)]
+        let head = [
+            mark.map { id + "~" + $0 } ?? id, kind.rawValue, String(messages), author, onTop == 0 ? "" : String(onTop),
+        ]
         return Array((head.map { Array($0.utf8) } + rest).joined(separator: [RecordParts.separator]))
     }
 
     /// An entry for the timeline of `user`: only senders see their `cid`.
-    static func pack(_ entry: LogEntry, in conversation: ConversationID, for user: UserID) -> [UInt8] {
+    static func pack(
+        _ entry: LogEntry, in conversation: ConversationID, for user: UserID, mark: String?
+    ) -> [UInt8] {
         func bytes(_ number: Int64) -> [UInt8] { Array(String(number).utf8) }
         let (kind, rest): (Kind, [[UInt8]]) =
             switch entry.content {
@@ -118,7 +125,7 @@ struct EntryRecord {
                 )
             }
         return pack(
-            kind, id: entry.position.id, messages: entry.messages,
+            kind, id: entry.position.id, mark: mark, messages: entry.messages,
             author: RecordNames(conversation: conversation).name(of: entry.author), at: entry.timestampMilliseconds,
             rest: rest)
     }
@@ -222,8 +229,10 @@ extension EntryRecord {
 enum ULIDTime {
     private static let digits = Array("0123456789ABCDEFGHJKMNPQRSTVWXYZ".utf8)
 
-    /// Milliseconds since 1970; 0 for an id that is no ULID. `id_time` of lib_conversations.lua decides alike.
+    /// Milliseconds since 1970; 0 for an id that is no ULID. `id_time` of lib_conversations.lua decides alike. A mark behind
+    /// the id is not looked at.
     static func milliseconds(of id: String) -> Int64 {
+        let id = id.prefix { $0 != "~" }
         guard id.utf8.count == 26, let first = id.utf8.first, 0x30...0x37 ~= first else { return 0 }
         var time: Int64 = 0
         for (place, byte) in id.utf8.enumerated() {

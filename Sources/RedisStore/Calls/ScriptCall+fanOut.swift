@@ -14,7 +14,7 @@ enum FanOutMark {
         var arguments = RedisArguments("ZADD", key(ticket))
         arguments.add(now)
         arguments.add(member(ticket))
-        return RedisCommand(arguments, key: key(ticket), lane: lane)
+        return RedisCommand(arguments, key: key(ticket), lane: lane, isConfirmed: true)
     }
 
     /// Takes a mark away; again: nothing.

@@ -4,7 +4,8 @@ import Core
 extension ScriptCall where Answer == AdvanceOutcome {
     /// `advance.lua`
     static func advance(
-        _ user: UserID, in conversation: ConversationID, by step: AdvanceStep, now: Int64, _ limits: StoreLimits
+        _ user: UserID, in conversation: ConversationID, by step: AdvanceStep, now: Int64, _ limits: StoreLimits,
+        _ appendMark: AppendMark
     ) -> Self {
         var arguments = RedisArguments()
         arguments.addTimeline(now: now, limits)
@@ -18,7 +19,8 @@ extension ScriptCall where Answer == AdvanceOutcome {
         } else {
             for entry in step.entries {
                 arguments.add(effect(of: entry, on: user))
-                arguments.add(EntryRecord.pack(entry, in: conversation, for: user))
+                let mark = appendMark.word(forEntryAt: entry.timestampMilliseconds)
+                arguments.add(EntryRecord.pack(entry, in: conversation, for: user, mark: mark))
             }
         }
         return ScriptCall(.advance, keys: sideKeys(user), arguments: arguments) {

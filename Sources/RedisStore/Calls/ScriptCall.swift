@@ -26,7 +26,7 @@ struct ScriptCall<Answer: Sendable>: Sendable {
         command.add(keys.count)
         for key in keys { command.add(key) }
         command.add(arguments)
-        return RedisCommand(command, key: keys[0], lane: lane)
+        return RedisCommand(command, key: keys[0], lane: lane, isConfirmed: RedisScript.confirmed.contains(script))
     }
 
     /// Reads the script's answer. One that is not as it should be says nothing about what was written.

@@ -9,6 +9,7 @@ final class ClusterCall: @unchecked Sendable {
     let key: String
     let slot: Int
     let isRead: Bool
+    let isConfirmed: Bool
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     let deadline: UInt64
@@ -33,6 +34,7 @@ final class ClusterCall: @unchecked Sendable {
         key = command.key
         slot = RedisSlot.of(command.key)
         isRead = command.isRead
+        isConfirmed = command.isConfirmed
         self.startedAt = startedAt
         self.deadline = deadline
         self.done = done

@@ -15,27 +15,29 @@ final class ClusterPool: RedisPool {
 
     init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, clock: any TimeSource, logger: Logger,
-        metrics: RedisMetrics
+        metrics: RedisMetrics, appendMark: AppendMark
     ) throws(RedisStartError) {
         let tls = try RedisTLS.context(for: configuration)
         let (steps, login) = (HandshakeStep.all(for: configuration), HandshakeStep.login(for: configuration))
         var quick = configuration
         quick.deadlineMilliseconds = Limits.redisMapQuestionMilliseconds
-        let connect = { (configuration: RedisConfiguration, steps: [HandshakeStep]) -> ClusterLoop.Connect in
+        let connect = {
+            (configuration: RedisConfiguration, steps: [HandshakeStep], appendMark: AppendMark?) -> ClusterLoop.Connect
+            in
             { server, loop, onChange in
                 RedisConnection(
-                    configuration: configuration.at(server), steps: steps, tls: tls, eventLoop: loop, metrics: metrics,
-                    clock: clock, onChange: onChange)
+                    configuration: configuration.at(server), at: server, steps: steps, tls: tls, eventLoop: loop,
+                    metrics: metrics, clock: clock, appendMark: appendMark, onChange: onChange)
             }
         }
         let all = Array(eventLoopGroup.makeIterator())
         let keeper = ClusterKeeper(
             configuration: configuration, eventLoop: all[0], loops: all.count, clock: clock, logger: logger,
-            metrics: metrics, connect: connect(quick, login))
+            metrics: metrics, connect: connect(quick, login, nil))
         loops = PerLoop(eventLoopGroup) { loop, number, _ in
             ClusterLoop(
                 eventLoop: loop, configuration: configuration, metrics: metrics, clock: clock,
-                connect: connect(configuration, steps)
+                connect: connect(configuration, steps, appendMark)
             ) { event in
                 keeper.heard(event, loop: number)
             }

@@ -18,6 +18,8 @@ struct RedisCall: Sendable {
     var isAsking = false
     /// An error of the server is handed over as it is, for a Cluster's servers say by it where a key is.
     var takesErrors = false
+    /// In strict durability it is answered when a replica has it too.
+    var isConfirmed = false
     let done: @Sendable (Result<RedisReply, StoreError>) -> Void
 }
 

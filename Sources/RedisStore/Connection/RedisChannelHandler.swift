@@ -6,11 +6,13 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     private let reader = RedisReader()
     private let connection: RedisConnection
+    private let attempt: Int
 
-    init(_ connection: RedisConnection) { self.connection = connection }
+    /// - Parameter attempt: By which the connection knows the attempt that this channel came of.
+    init(_ connection: RedisConnection, attempt: Int) { (self.connection, self.attempt) = (connection, attempt) }
 
     func channelActive(context: ChannelHandlerContext) {
-        connection.channelIsActive(context.channel)
+        connection.channelIsActive(context.channel, attempt: attempt)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

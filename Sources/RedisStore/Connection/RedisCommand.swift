@@ -7,12 +7,17 @@ struct RedisCommand: Sendable {
     let lane: String
     /// It changes nothing, so nothing can go wrong when it is done later than its place in the order.
     let isRead: Bool
+    /// In strict durability it is answered when a replica has it too.
+    let isConfirmed: Bool
 
-    init(_ arguments: RedisArguments, key: String, lane: String? = nil, isRead: Bool = false) {
+    init(
+        _ arguments: RedisArguments, key: String, lane: String? = nil, isRead: Bool = false, isConfirmed: Bool = false
+    ) {
         self.arguments = arguments
         self.key = key
         self.lane = lane ?? key
         self.isRead = isRead
+        self.isConfirmed = isConfirmed
     }
 }
 

@@ -3,7 +3,8 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
-/// One pipelined connection, kept up: it belongs to one event loop and reconnects by itself.
+/// One pipelined connection, kept up: it belongs to one event loop and reconnects by itself, to the server that it was
+/// told last.
 ///
 /// What is written in one turn of the loop leaves in one write. One timer watches the oldest command.
 final class RedisConnection: @unchecked Sendable {
@@ -23,10 +24,15 @@ final class RedisConnection: @unchecked Sendable {
     private let tls: NIOSSLContext?
     private let metrics: RedisMetrics
     private let clock: any TimeSource
+    private let appendMark: AppendMark?
     private let onChange: @Sendable (Change) -> Void
 
     private var state: RedisConnectionState
     private var backoff: RedisBackoff
+    /// nil: not known yet.
+    private var address: RedisAddress?
+    /// Counts attempts to connect, so that one that was given up for another server is known when it ends.
+    private var attempt = 0
     private var channel: (any Channel)?
     /// Closed for good.
     private var isClosed = false
@@ -38,16 +44,24 @@ final class RedisConnection: @unchecked Sendable {
     private var reconnectTimer: Scheduled<Void>?
     private var drained: EventLoopPromise<Void>?
     private var reportedInFlight = 0
+    private var reportedSuspended = false
+    private var probeTimer: Scheduled<Void>?
 
+    /// - Parameters:
+    ///   - address: Where the server is; nil when `follow` will tell.
+    ///   - appendMark: Is told of each connection; nil for connections that only ask about the servers.
     init(
-        configuration: RedisConfiguration, steps: [HandshakeStep], tls: NIOSSLContext?, eventLoop: any EventLoop,
-        metrics: RedisMetrics, clock: any TimeSource, onChange: @escaping @Sendable (Change) -> Void
+        configuration: RedisConfiguration, at address: RedisAddress?, steps: [HandshakeStep], tls: NIOSSLContext?,
+        eventLoop: any EventLoop, metrics: RedisMetrics, clock: any TimeSource, appendMark: AppendMark?,
+        onChange: @escaping @Sendable (Change) -> Void
     ) {
         self.configuration = configuration
+        self.address = address
         self.tls = tls
         self.eventLoop = eventLoop
         self.metrics = metrics
         self.clock = clock
+        self.appendMark = appendMark
         self.onChange = onChange
         state = RedisConnectionState(configuration: configuration, steps: steps)
         backoff = RedisBackoff(bounds: configuration.backoffMilliseconds)
@@ -103,8 +117,11 @@ extension RedisConnection {
 
     private func flush() {
         isFlushScheduled = false
-        guard let bytes = outgoing else { return }
+        guard var bytes = outgoing else { return }
         outgoing = nil
+        if let confirmation = state.turnEnded(now: clock.monotonicNanoseconds()) {
+            bytes.writeImmutableBuffer(confirmation)
+        }
         channel?.writeAndFlush(bytes, promise: nil)
         reportInFlight()
     }
@@ -133,8 +150,8 @@ extension RedisConnection {
 // MARK: Receiving
 
 extension RedisConnection {
-    func channelIsActive(_ channel: any Channel) {
-        guard !isClosed else { return channel.close(promise: nil) }
+    func channelIsActive(_ channel: any Channel, attempt: Int) {
+        guard !isClosed, attempt == self.attempt else { return channel.close(promise: nil) }
         self.channel = channel
         for bytes in state.connected(now: clock.monotonicNanoseconds()) { write(bytes) }
     }
@@ -144,7 +161,8 @@ extension RedisConnection {
         guard channel === self.channel else { return false }
         let reception = state.received(reply)
         for bytes in reception.write { write(bytes) }
-        if let (call, result) = reception.answered {
+        if reception.unconfirmed > 0 { metrics.unconfirmed(reception.unconfirmed) }
+        for (call, result) in reception.answered {
             metrics.answered(afterNanoseconds: clock.monotonicNanoseconds() &- call.startedAt)
             call.done(result)
         }
@@ -154,10 +172,27 @@ extension RedisConnection {
         case .ready(let digests):
             backoff.reset()
             isUp = true
+            appendMark?.connected()
             onChange(.ready(digests))
         case .close(let error): channelFailed(channel, error)
         }
+        followConfirmation()
         return channel === self.channel
+    }
+
+    /// Strict durability: tells whether writes are refused, and looks again and again whether a replica answers.
+    private func followConfirmation() {
+        if state.isSuspended != reportedSuspended {
+            reportedSuspended = state.isSuspended
+            metrics.refuses(reportedSuspended)
+        }
+        guard state.isSuspended, probeTimer == nil else { return }
+        let pause = Int64(Limits.redisReplicaProbeMilliseconds)
+        probeTimer = eventLoop.scheduleTask(in: .milliseconds(pause)) {
+            self.probeTimer = nil
+            if let bytes = self.state.probe(now: self.clock.monotonicNanoseconds()) { self.write(bytes) }
+            self.followConfirmation()
+        }
     }
 
     func readCompleted() { reportInFlight() }
@@ -175,8 +210,23 @@ extension RedisConnection {
 // MARK: Connecting
 
 extension RedisConnection {
+    /// From now on the server is this one. What is in flight to another one has no answer that counts: had the old master
+    /// still taken a write, it would lose it as soon as it follows the new one.
+    func follow(_ address: RedisAddress) {
+        eventLoop.execute {
+            guard !self.isClosed, address != self.address else { return }
+            self.address = address
+            if self.channel != nil { self.lose(.unreachable("the master is \(address) now")) }
+            self.reconnectTimer?.cancel()
+            self.backoff.reset()
+            self.connect()
+        }
+    }
+
     private func connect() {
-        guard !isClosed, channel == nil else { return }
+        guard !isClosed, channel == nil, let address else { return }
+        attempt += 1
+        let attempt = attempt
         ClientBootstrap(group: eventLoop)
             .connectTimeout(.milliseconds(Int64(configuration.deadlineMilliseconds)))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -184,18 +234,17 @@ extension RedisConnection {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls = self.tls {
-                        try channel.pipeline.syncOperations.addHandler(
-                            RedisTLS.handler(tls, host: self.configuration.host))
+                        try channel.pipeline.syncOperations.addHandler(RedisTLS.handler(tls, host: address.host))
                     }
-                    try channel.pipeline.syncOperations.addHandler(RedisChannelHandler(self))
+                    try channel.pipeline.syncOperations.addHandler(RedisChannelHandler(self, attempt: attempt))
                 }
             }
-            .connect(host: configuration.host, port: configuration.port)
-            .whenFailure { error in self.attemptFailed(.unreachable("cannot connect: \(Self.text(error))")) }
+            .connect(host: address.host, port: address.port)
+            .whenFailure { error in self.attemptFailed(.unreachable("cannot connect: \(Self.text(error))"), attempt) }
     }
 
-    private func attemptFailed(_ error: RedisStartError) {
-        guard !isClosed else { return }
+    private func attemptFailed(_ error: RedisStartError, _ attempt: Int) {
+        guard !isClosed, attempt == self.attempt else { return }
         _ = state.lost(error.problem)
         onChange(.failed(error))
         reconnectLater()
@@ -212,6 +261,9 @@ extension RedisConnection {
         deadlineTimer?.cancel()
         deadlineTimer = nil
         channel?.close(promise: nil)
+        probeTimer?.cancel()
+        probeTimer = nil
+        followConfirmation()
         reportInFlight()
         if isClosed {
             drained?.succeed()

@@ -29,11 +29,14 @@ struct RedisConnectionState {
         case step(HandshakeStep.Kind, deadline: UInt64)
         /// What an `ASKING` is answered; the call that it belongs to comes next.
         case asking(deadline: UInt64)
+        /// The `WAIT` behind a batch, and one that only looks whether a replica answers.
+        case confirm(deadline: UInt64)
+        case probe(deadline: UInt64)
 
         var deadline: UInt64 {
             switch self {
             case .call(let call): call.deadline
-            case .step(_, let deadline), .asking(let deadline): deadline
+            case .step(_, let deadline), .asking(let deadline), .confirm(let deadline), .probe(let deadline): deadline
             }
         }
     }
@@ -49,9 +52,11 @@ struct RedisConnectionState {
     private var held: [RedisCall] = []
     private var bytesInFlight = 0
     private var digests: [RedisScript: [UInt8]] = [:]
+    private var confirmation: RedisConfirmation
 
     init(configuration: RedisConfiguration, steps: [HandshakeStep]) {
         self.steps = steps
+        confirmation = RedisConfirmation(configuration: configuration)
         commandsMax = configuration.commandsInFlightMax
         bytesMax = configuration.bytesInFlightMax
         deadlineNanoseconds = UInt64(configuration.deadlineMilliseconds) * 1_000_000
@@ -65,7 +70,9 @@ struct RedisConnectionState {
     }
 
     /// Commands whose answer is still to come.
-    var callsInFlight: Int { pending.count + resend.count + held.count }
+    var callsInFlight: Int { pending.count + resend.count + held.count + confirmation.answersHeld }
+    /// Writes are refused, because no replica answers.
+    var isSuspended: Bool { confirmation.isSuspended }
 }
 
 // MARK: Sending
@@ -88,16 +95,35 @@ extension RedisConnectionState {
         guard callsInFlight < commandsMax, bytesInFlight + call.bytes.readableBytes <= bytesMax else {
             return .refuse(StoreError(.notStored, "Redis is too slow: \(callsInFlight) commands wait for answers"))
         }
-        bytesInFlight += call.bytes.readableBytes
-        if case .reloading = phase {
-            held.append(call)
-            return .hold
+        var isHeld = if case .reloading = phase { true } else { false }
+        switch confirmation.admits(call) {
+        case .pass: break
+        case .hold: isHeld = true
+        case .refuse(let error): return .refuse(error)
         }
-        return .write(expect(call))
+        bytesInFlight += call.bytes.readableBytes
+        guard isHeld else { return .write(expect(call)) }
+        held.append(call)
+        return .hold
+    }
+
+    /// Everything of this turn of the loop was sent. - Returns: What goes behind it.
+    mutating func turnEnded(now: UInt64) -> ByteBuffer? {
+        guard let bytes = confirmation.turnEnded() else { return nil }
+        pending.append(.confirm(deadline: now + deadlineNanoseconds))
+        return bytes
+    }
+
+    /// Looks whether a replica answers again. - Returns: What is to be written.
+    mutating func probe(now: UInt64) -> ByteBuffer? {
+        guard isReady, let bytes = confirmation.probe() else { return nil }
+        pending.append(.probe(deadline: now + deadlineNanoseconds))
+        return bytes
     }
 
     /// - Returns: What is to be written.
     private mutating func expect(_ call: RedisCall) -> ByteBuffer {
+        confirmation.sent(call)
         if call.isAsking { pending.append(.asking(deadline: call.deadline)) }
         pending.append(.call(call))
         return call.bytes
@@ -129,7 +155,9 @@ extension RedisConnectionState {
             case close(RedisStartError)
         }
 
-        var answered: (call: RedisCall, result: Result<RedisReply, StoreError>)?
+        var answered: [(call: RedisCall, result: Result<RedisReply, StoreError>)] = []
+        /// Of those, writes that no replica confirmed.
+        var unconfirmed = 0
         var refused: [(call: RedisCall, error: StoreError)] = []
         var write: [ByteBuffer] = []
         var next = Next.goOn
@@ -143,6 +171,10 @@ extension RedisConnectionState {
         case .step(let kind, _): return receivedStep(kind, reply)
         case .call(let call): return receivedAnswer(to: call, reply)
         case .asking: return Reception()
+        case .confirm: return receivedConfirmation(reply)
+        case .probe:
+            confirmation.probed(reply)
+            return resumeOrClose(Reception())
         }
     }
 
@@ -152,6 +184,7 @@ extension RedisConnectionState {
             return Reception(next: .close(error))
         }
         if case .load(let script) = kind, let digest = reply.bytes { digests[script] = digest }
+        if kind == .role { confirmation.began(reply) }
         guard case .handshaking = phase, pending.isEmpty else { return resumeOrClose(Reception()) }
         phase = .ready
         return Reception(next: .ready(digests))
@@ -170,14 +203,38 @@ extension RedisConnectionState {
                 reception.refused = startDraining("the server is a replica now")
             default: break
             }
-            reception.answered = (
-                call, call.takesErrors ? .success(reply) : .failure(RedisErrors.storeError(message))
-            )
+            answer(call, call.takesErrors ? .success(reply) : .failure(RedisErrors.storeError(message)), &reception)
         } else {
-            reception.answered = (call, .success(reply))
+            answer(call, .success(reply), &reception)
         }
-        bytesInFlight -= call.bytes.readableBytes
         return resumeOrClose(reception)
+    }
+
+    private mutating func answer(
+        _ call: RedisCall, _ result: Result<RedisReply, StoreError>, _ reception: inout Reception
+    ) {
+        bytesInFlight -= call.bytes.readableBytes
+        if !confirmation.keeps(call, result) { reception.answered.append((call, result)) }
+    }
+
+    private mutating func receivedConfirmation(_ reply: RedisReply) -> Reception {
+        var reception = Reception(answered: confirmation.answered(reply))
+        if confirmation.isSuspended { reception.unconfirmed = reception.answered.count(where: \.call.isConfirmed) }
+        if case .ready = phase { release(&reception) }
+        return resumeOrClose(reception)
+    }
+
+    /// Sends what was held, except writes that no replica would confirm.
+    private mutating func release(_ reception: inout Reception) {
+        let calls = held
+        held = []
+        for call in calls { sendAgain(call, &reception) }
+    }
+
+    private mutating func sendAgain(_ call: RedisCall, _ reception: inout Reception) {
+        guard case .refuse(let error) = confirmation.admits(call) else { return reception.write.append(expect(call)) }
+        bytesInFlight -= call.bytes.readableBytes
+        reception.refused.append((call, error))
     }
 
     /// When everything in flight is answered: goes on with what waited for that.
@@ -189,13 +246,13 @@ extension RedisConnectionState {
             phase = .ready
             let loads = steps.filter { if case .load = $0.kind { true } else { false } }
             reception.write = write(loads, deadline: resend.first?.deadline ?? 0)
-            for var call in resend {
-                call.resends += 1
-                reception.write.append(expect(call))
-            }
-            for call in held { reception.write.append(expect(call)) }
+            let again = resend
             resend = []
-            held = []
+            for var call in again {
+                call.resends += 1
+                sendAgain(call, &reception)
+            }
+            release(&reception)
         case .draining(let why): reception.next = .close(.unreachable(why))
         default: break
         }
@@ -227,6 +284,9 @@ extension RedisConnectionState {
     mutating func lost(_ why: String) -> [(call: RedisCall, error: StoreError)] {
         phase = .disconnected(why: why)
         var failed: [(call: RedisCall, error: StoreError)] = []
+        for call in confirmation.lost() {
+            failed.append((call, StoreError(.unknown, "Redis was lost before a replica had the write: \(why)")))
+        }
         for case .call(let call) in pending {
             failed.append((call, StoreError(.unknown, "no answer from Redis: \(why)")))
         }

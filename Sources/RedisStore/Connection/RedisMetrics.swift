@@ -1,3 +1,4 @@
+import Logging
 import Metrics
 import Synchronization
 
@@ -9,8 +10,15 @@ final class RedisMetrics: Sendable {
     private let inFlight: Metrics.Gauge
     private let redirections: [Redirection.Kind: Metrics.Counter]
     private let total = Atomic<Int>(0)
+    private let refusing: Metrics.Gauge
+    private let unconfirmed: Metrics.Counter
+    private let refusingTotal = Atomic<Int>(0)
+    private let logger: Logger
 
-    init(_ factory: any MetricsFactory) {
+    init(_ factory: any MetricsFactory, _ logger: Logger) {
+        self.logger = logger
+        refusing = Metrics.Gauge(label: "apus_redis_unreplicated", factory: factory)
+        unconfirmed = Metrics.Counter(label: "apus_redis_unconfirmed_total", factory: factory)
         roundTrip = Metrics.Timer(label: "apus_redis_round_trip_seconds", factory: factory)
         outages = Metrics.Counter(label: "apus_redis_outages_total", factory: factory)
         timeouts = Metrics.Counter(label: "apus_redis_timeouts_total", factory: factory)
@@ -33,6 +41,20 @@ final class RedisMetrics: Sendable {
 
     /// A server of a Cluster said that a command must go elsewhere, or come again.
     func redirected(_ kind: Redirection.Kind) { redirections[kind]?.increment() }
+
+    /// Strict durability: writes were made, and no replica said in time that it has them.
+    func unconfirmed(_ count: Int) { unconfirmed.increment(by: count) }
+
+    /// Strict durability: a connection refuses writes because no replica answers, or takes them again.
+    func refuses(_ isRefusing: Bool) {
+        let now = refusingTotal.add(isRefusing ? 1 : -1, ordering: .relaxed).newValue
+        refusing.record(now)
+        if isRefusing, now == 1 {
+            logger.error("no replica of Redis answers: writes are refused until one does (durability is strict)")
+        } else if !isRefusing, now == 0 {
+            logger.notice("a replica of Redis answers again: writes are taken")
+        }
+    }
 
     /// Commands waiting for answers, all connections together.
     func addInFlight(_ change: Int) {

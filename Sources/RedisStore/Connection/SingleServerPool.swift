@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// One server: one connection to it per event loop.
+/// One server: one connection to it per event loop. It is always the same one, or the master that sentinels name.
 final class SingleServerPool: RedisPool {
     private struct Status {
         var ready = 0
@@ -20,24 +20,42 @@ final class SingleServerPool: RedisPool {
 
     private let configuration: RedisConfiguration
     private let connections: PerLoop<RedisConnection>
+    /// nil without Sentinel.
+    private let keeper: SentinelKeeper?
     private let clock: any TimeSource
     private let logger: Logger
     private let status: Shared<Status>
 
     init(
         configuration: RedisConfiguration, eventLoopGroup: any EventLoopGroup, clock: any TimeSource, logger: Logger,
-        metrics: RedisMetrics
+        metrics: RedisMetrics, appendMark: AppendMark
     ) throws(RedisStartError) {
         let tls = try RedisTLS.context(for: configuration)
         let status = Shared(Status())
         let steps = HandshakeStep.all(for: configuration)
-        connections = PerLoop(eventLoopGroup) { loop, _, count in
-            RedisConnection(
-                configuration: configuration, steps: steps, tls: tls, eventLoop: loop, metrics: metrics, clock: clock
-            ) { change in
-                Self.changed(change, of: count, status, metrics, logger)
+        let keeper = configuration.sentinel.map { sentinel in
+            let quick = configuration.asking(sentinel)
+            return SentinelKeeper(
+                sentinel, of: configuration, eventLoop: eventLoopGroup.next(), clock: clock, logger: logger
+            ) { server, loop, onChange in
+                RedisConnection(
+                    configuration: quick, at: server, steps: HandshakeStep.login(for: quick), tls: tls, eventLoop: loop,
+                    metrics: metrics, clock: clock, appendMark: nil, onChange: onChange)
             }
         }
+        let address = keeper == nil ? configuration.address : nil
+        connections = PerLoop(eventLoopGroup) { loop, _, count in
+            RedisConnection(
+                configuration: configuration, at: address, steps: steps, tls: tls, eventLoop: loop, metrics: metrics,
+                clock: clock, appendMark: appendMark
+            ) { change in
+                Self.changed(change, of: count, status, metrics, logger)
+                // The sentinels may know better by now.
+                if case .ready = change { return }
+                keeper?.doubt()
+            }
+        }
+        self.keeper = keeper
         self.configuration = configuration
         self.clock = clock
         self.logger = logger
@@ -77,7 +95,7 @@ extension SingleServerPool {
         for (connection, calls) in calls.values { connection.send(calls) }
     }
 
-    var servers: [RedisConfiguration] { [configuration] }
+    var servers: [RedisConfiguration] { [keeper?.master.map { configuration.at($0) } ?? configuration] }
 
     func send(_ arguments: RedisArguments, to server: RedisConfiguration, _ done: @escaping Completion<RedisReply>) {
         connections.all[0].send([call(arguments, done)])
@@ -99,6 +117,11 @@ extension SingleServerPool {
             let error = last ?? RedisStartError.unreachable("no answer within \(within.nanoseconds / 1_000_000_000) s")
             promise?.fail(error.at(configuration))
         }
+        keeper?.start(
+            SentinelKeeper.Actions(
+                follow: { [connections] master in for connection in connections.all { connection.follow(master) } },
+                failed: { [status] error in Self.failed(error, status) },
+                isSettled: { [connections, status] in status.lock { $0.ready == connections.all.count } }))
         for connection in connections.all { connection.start() }
         do {
             try await promise.futureResult.get()
@@ -112,6 +135,7 @@ extension SingleServerPool {
 
     func close() async {
         status.lock { $0.isClosed = true }
+        try? await keeper?.close().get()
         for connection in connections.all {
             do {
                 try await connection.close().get()
@@ -149,14 +173,17 @@ extension SingleServerPool {
             guard isNew else { return }
             metrics.lost()
             logger.warning("Redis is lost, reconnecting", metadata: ["reason": "\(why)"])
-        case .failed(let error):
-            let starting = shared.lock { status in
-                status.lastFailure = error
-                guard error.isFinal else { return nil as EventLoopPromise<Void>? }
-                defer { status.starting = nil }
-                return status.starting
-            }
-            starting?.fail(error)
+        case .failed(let error): failed(error, shared)
         }
+    }
+
+    private static func failed(_ error: RedisStartError, _ shared: Shared<Status>) {
+        let starting = shared.lock { status in
+            status.lastFailure = error
+            guard error.isFinal else { return nil as EventLoopPromise<Void>? }
+            defer { status.starting = nil }
+            return status.starting
+        }
+        starting?.fail(error)
     }
 }

@@ -6,7 +6,8 @@
 --       6 'follow', 'join', 'aside', 'force' (aside, also backward) or 'reset'
 --       7, 8 number and id of the entry before the first; after a reset those of the log's head
 --       9 … (effect, record) of each entry. Effects on the user: 'm' a message, 'o' an own message, 'd n own' own cursor,
---           'c n' message n is recalled, 'j' becomes a member, 'g' is none any more, '-' none.
+--           'c n' message n is recalled, 'j' becomes a member, 'g' is none any more, '-' none. Behind the id in a record
+--           may be '~' and a mark: the event's id then, not the cursor's.
 --           reset: (messages, own messages, read up to, own messages up to it) as one word, and the record
 -- Result: 'advanced', number of entries, the first one's seq, id of the event before, read up to, unread of the
 --         conversation, unread messages, unread notifications, events …, sessions …;
@@ -27,7 +28,7 @@ local function misfit()
   if not m then return mode ~= 'join' and from > 0 and { 'gap', '', '' } or nil end
   if m.number < from then return mode ~= 'join' and { 'gap', str(m.number), m.id } or nil end
   if m.number > from + count then return { 'beyond', str(m.number), m.id } end
-  local id = m.number == from and from_id or match(record_at(m.number - from), '^[^\31]*')
+  local id = m.number == from and from_id or match(record_at(m.number - from), '^[^~\31]*')
   if id ~= m.id then return { 'forked' } end
 end
 
@@ -63,7 +64,7 @@ end
 -- A cursor that is not there begins at `from`, one that stands before it jumps there. What it jumps over counts like own
 -- messages: as the messages of large groups, not at all.
 local function jump()
-  local id, kind, messages = match(record_at(1), '^([^\31]*)\31(%a)\31(%d+)')
+  local kind, messages = match(record_at(1), '^[^\31]*\31(%a)\31(%d+)')
   local before = tonumber(messages) - (kind == 'm' and 1 or 0)
   if is_new then
     m = { messages = before, own = 0, read_n = before, read_own = 0, muted = false, gone = false }
@@ -74,7 +75,7 @@ local function jump()
 end
 
 local function take(effect, record)
-  local id, messages = match(record, '^([^\31]*)\31%a\31(%d+)')
+  local id, messages = match(record, '^([^~\31]*)[^\31]*\31%a\31(%d+)')
   m.number, m.id, is_changed = m.number + 1, id, true
   messages = tonumber(messages)
   local kind = sub(effect, 1, 1)

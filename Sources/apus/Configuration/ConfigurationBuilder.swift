@@ -129,21 +129,31 @@ struct ConfigurationBuilder {
         if redis == nil, nats != nil {
             throw missingPartner(.natsURL, .redisURL, "several nodes need both, one embedded node neither")
         }
+        let durability = try durability()
         guard let redis, let nats else { return (nil, nil) }
         let schemes = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"]
         guard Self.has(redis, schemes: schemes) else {
             throw values.problem(
                 .redisURL, "is no Redis URL",
-                "write redis://host:6379 or redis+cluster://h1,h2; rediss:// and rediss+cluster:// for TLS")
+                "write redis://host:6379, redis+sentinel://h1,h2,h3/name or redis+cluster://h1,h2; rediss for TLS")
         }
         guard nats.split(separator: ",").allSatisfy({ Self.has(String($0), schemes: ["nats", "tls"]) }) else {
             throw values.problem(.natsURL, "is no list of NATS URLs", "write nats://host:4222, several with commas")
         }
         return (
-            RedisSettings(url: redis, certificateAuthority: try values.file(.redisCA)),
+            RedisSettings(
+                url: redis, certificateAuthority: try values.file(.redisCA), durability: durability),
             NATSSettings(
-                url: nats, certificateAuthority: try values.file(.natsCA), credentials: try values.file(.natsCreds))
+                url: nats, certificateAuthority: try values.file(.natsCA), credentials: try values.file(.natsCreds),
+                replicas: try values.number(.natsReplicas, in: 1...5))
         )
+    }
+
+    private func durability() throws -> Durability {
+        guard let durability = Durability(rawValue: try values.text(.durability) ?? "") else {
+            throw values.problem(.durability, "is no durability", "give standard or strict")
+        }
+        return durability
     }
 
     private static func has(_ url: String, schemes: [String]) -> Bool {

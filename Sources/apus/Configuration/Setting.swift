@@ -60,7 +60,11 @@ struct Setting: Hashable, Sendable {
         // The path of a file has neither.
         guard let scheme = url.range(of: "://") else { return url }
         var shown = url
-        if let query = shown.firstIndex(of: "?") { shown = shown[..<query] + "?***" }
+        if let query = shown.firstIndex(of: "?") {
+            // A password with a bare '?' in it, or one behind it with a bare '@': nobody knows where it ends.
+            if shown[query...].contains("@") { return shown[..<scheme.upperBound] + "***" }
+            shown = shown[..<query] + "?***"
+        }
         if let at = shown.lastIndex(of: "@") {
             let start = scheme.upperBound
             if start <= at { shown.replaceSubrange(start..<at, with: "***") }

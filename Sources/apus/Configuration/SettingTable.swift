@@ -1,4 +1,5 @@
 import Core
+import Gateway
 
 /// Every setting there is (PROTOCOL §6). `--help`, `check-config`, the documentation and the check for unknown names
 /// are made from this table.
@@ -30,16 +31,25 @@ extension Setting {
     static let redisURL = Setting(
         "redis.url", .text, shown: .url,
         about:
-            "redis://[user:pass@]host:port[/db], or redis+cluster://[user:pass@]h1:p1,h2:p2 with some servers of a Cluster; rediss:// and rediss+cluster:// for TLS (Sentinel is not there yet); with nats.url. Unset: embedded."
+            "redis://[user:pass@]host:port[/db], redis+sentinel://[user:pass@]h1:p1,h2:p2/master-name with the sentinels, or redis+cluster://[user:pass@]h1:p1,h2:p2 with some servers of a Cluster; rediss for TLS (docs/redis.md); with nats.url. Unset: embedded."
     )
     static let redisCA = Setting(
-        "redis.ca", about: "CA certificates (PEM) for rediss:// and rediss+cluster://. Unset: the system's.")
+        "redis.ca", about: "CA certificates (PEM) for rediss. Unset: the system's.")
+    static let durability = Setting(
+        "durability", default: Durability.standard.rawValue,
+        about:
+            "standard: a write counts when Redis's master has it; strict: when a replica has it too (WAIT 1), and the node starts only with appendfsync always and a replica. The embedded store always syncs first."
+    )
     static let natsURL = Setting(
         "nats.url", .text, shown: .url,
         about: "nats://host:port, several with commas; with redis.url. Unset: in-process bus.")
     static let natsPrefix = Setting("nats.prefix", default: "apus", about: "First token of every subject.")
     static let natsCA = Setting("nats.ca", about: "CA certificates (PEM) for tls://. Unset: the system's.")
-    static let natsCreds = Setting("nats.creds", about: "NATS credentials file.")
+    static let natsCreds = Setting("nats.creds", about: "NATS credentials file (.creds).")
+    static let natsReplicas = Setting(
+        "nats.replicas", .number, default: "1",
+        about: "Copies of the streams that Apus creates, 1 to 5: 3 on a cluster of three. Existing streams keep theirs."
+    )
 
     static let node = Setting("node", about: "The node's id, [A-Za-z0-9_-]{1,48}. Unset: random.")
     static let roles = Setting(
@@ -107,7 +117,7 @@ extension Setting {
     /// In the order in which they are shown.
     static let all: [Setting] = [
         config, dev, listen, backendListen, tlsCertificate, tlsKey, trustedProxies, origins,
-        data, redisURL, redisCA, natsURL, natsPrefix, natsCA, natsCreds, node, roles, threads,
+        data, redisURL, redisCA, durability, natsURL, natsPrefix, natsCA, natsCreds, natsReplicas, node, roles, threads,
         secret, secretKeyID, allowShortSecret, jwks, userClaim, issuer, audience, queryToken, apiKeys,
         sessionsPerUser, sessionsPerAddress, connectsPerSecond, drainPerSecond, drainSeconds, groupFanOut, pingSeconds,
         logLevel, logFormat,

@@ -1,0 +1,296 @@
+/// Holds a history against the guarantees, as Jepsen's checkers do: pure, so that its own tests can plant each violation.
+struct Checker {
+    /// What a fault may do to the store.
+    struct Allowance: OptionSet, Sendable {
+        let rawValue: Int
+        /// The store may lose its newest part, as a fail-over to a replica that lags does. Whoever had seen it must be told.
+        static let storeLosesTail = Allowance(rawValue: 1)
+        /// Sessions may be told to read afresh though nothing was lost.
+        static let resync = Allowance(rawValue: 2)
+    }
+
+    let history: History
+    let allowance: Allowance
+    private(set) var verdict = Verdict()
+    private let messagesByCid: [String: SentMessage]
+    private let notificationsByID: [String: SentNotification]
+    /// Where each message stands in its log.
+    private var logged: [String: LoggedMessage] = [:]
+    /// Which conversations each user was told to read afresh.
+    private var resets: [String: Set<String>] = [:]
+    /// What each user's timeline has: cids of messages, ids of notifications.
+    private var present: [String: Set<String>] = [:]
+
+    private var mayForget: Bool { allowance.contains(.storeLosesTail) }
+
+    static func check(_ history: History, allowing allowance: Allowance = []) -> Verdict {
+        var checker = Checker(history, allowance)
+        checker.checkLogs()
+        for (user, timeline) in history.timelines.sorted(by: { $0.key < $1.key }) {
+            checker.checkTimeline(timeline, of: user)
+        }
+        checker.checkMessages()
+        checker.checkNotifications()
+        checker.checkOrder()
+        for device in history.devices { checker.check(device) }
+        return checker.verdict
+    }
+
+    private init(_ history: History, _ allowance: Allowance) {
+        self.history = history
+        self.allowance = allowance
+        messagesByCid = Dictionary(history.messages.map { ($0.cid, $0) }) { first, _ in first }
+        notificationsByID = Dictionary(history.notifications.map { ($0.id, $0) }) { first, _ in first }
+        verdict.operations = history.messages.count + history.notifications.count
+    }
+
+    // MARK: Conversations
+
+    private mutating func checkLogs() {
+        for (conversation, log) in history.logs.sorted(by: { $0.key < $1.key }) {
+            for (index, message) in log.enumerated() {
+                let place = "\(conversation) n \(message.n)"
+                if message.n != Int64(index + 1) {
+                    verdict.add(.hole, "\(place) stands at \(index + 1) of its history")
+                }
+                if let other = logged.updateValue(message, forKey: message.text) {
+                    verdict.add(.doubled, "\(message.text) is \(place), and n \(other.n) of a history")
+                }
+                guard let sent = messagesByCid[message.text], sent.conversation == conversation,
+                    sent.from == message.from
+                else {
+                    verdict.add(.phantom, "\(place) has \(message.text) of \(message.from), which nobody sent there")
+                    continue
+                }
+                if sent.standing == .nowhere { verdict.add(.phantom, "\(message.text) was refused and is \(place)") }
+            }
+        }
+    }
+
+    // MARK: Timelines
+
+    private mutating func checkTimeline(_ timeline: FinalTimeline, of user: String) {
+        var ids: Set<String> = []
+        var newest: [String: Int64] = [:]
+        var cids: [String: Set<String>] = [:]
+        for (index, event) in timeline.events.enumerated() {
+            let place = "seq \(event.seq) of \(user)"
+            if event.seq != Int64(index + 1) { verdict.add(.hole, "\(place) stands at \(index + 1) of the timeline") }
+            if !ids.insert(event.id).inserted { verdict.add(.doubled, "event \(event.id) again at \(place)") }
+            switch event.content {
+            case .message(let conversation, let n, let from, let text):
+                if !cids[conversation, default: []].insert(text).inserted {
+                    verdict.add(.doubled, "message \(text) again at \(place)")
+                }
+                if let before = newest[conversation], n <= before {
+                    verdict.add(.misordered, "n \(n) of \(conversation) after n \(before) at \(place)")
+                }
+                newest[conversation] = n
+                checkMessage(text, from, n, event.id, conversation, user, place)
+            case .notification:
+                present[user, default: []].insert(event.id)
+                if notificationsByID[event.id]?.user != user {
+                    verdict.add(.phantom, "notification \(event.id) at \(place), which nobody published for \(user)")
+                }
+            case .reset(let conversation):
+                // What came before stood in the log that was lost: it may come again.
+                resets[user, default: []].insert(conversation)
+                cids[conversation] = nil
+                newest[conversation] = nil
+                if !mayForget { verdict.add(.falseResync, "\(conversation) was reset at \(place)") }
+            case .other: break
+            }
+        }
+    }
+
+    private mutating func checkMessage(
+        _ text: String, _ from: String, _ n: Int64, _ id: String, _ conversation: String, _ user: String,
+        _ place: String
+    ) {
+        present[user, default: []].insert(text)
+        guard let sent = messagesByCid[text], sent.from == from, sent.conversation == conversation,
+            sent.members.contains(user)
+        else { return verdict.add(.phantom, "message \(text) of \(from) at \(place), which nobody sent there") }
+        if let entry = logged[text] {
+            // After a loss the same message may stand in the log anew.
+            if entry.n != n || entry.id != id, !wasTold(user, conversation) {
+                verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
+            }
+        } else if !(mayForget && wasTold(user, conversation)) {
+            verdict.add(.phantom, "message \(text) at \(place) is not in the history of \(conversation)")
+        }
+    }
+
+    private func wasTold(_ user: String, _ conversation: String) -> Bool {
+        resets[user]?.contains(conversation) ?? false
+    }
+
+    // MARK: What was sent
+
+    private mutating func checkMessages() {
+        for message in history.messages {
+            let entry = logged[message.cid]
+            if entry == nil, message.standing == .stored {
+                if mayForget {
+                    verdict.forgotten += 1
+                } else {
+                    verdict.add(.lost, "\(message.cid) was ok; no history has it")
+                }
+            }
+            for member in message.members {
+                guard history.timelines[member] != nil else { continue }
+                let isThere = present[member]?.contains(message.cid) ?? false
+                if entry != nil, !isThere, !(mayForget && wasTold(member, message.conversation)) {
+                    verdict.add(
+                        .lost, "\(message.cid) is n \(entry?.n ?? 0) of the history, not in the timeline of \(member)")
+                }
+            }
+            checkReplies(message, entry)
+        }
+    }
+
+    private mutating func checkReplies(_ message: SentMessage, _ entry: LoggedMessage?) {
+        guard let entry, !mayForget else { return }
+        for attempt in message.attempts {
+            guard case .ok(let n, let id, _) = attempt.outcome, n != entry.n || id != entry.id else { continue }
+            verdict.add(.contradiction, "\(message.cid) was answered n \(n) (\(id)) and is n \(entry.n) (\(entry.id))")
+        }
+    }
+
+    private mutating func checkNotifications() {
+        for notification in history.notifications {
+            guard history.timelines[notification.user] != nil else { continue }
+            let (id, user) = (notification.id, notification.user)
+            let isThere = present[user]?.contains(id) ?? false
+            if notification.isAcknowledged, !isThere {
+                if mayForget {
+                    verdict.forgotten += 1
+                } else {
+                    verdict.add(.lost, "notification \(id) was acknowledged; \(user) has it not")
+                }
+            }
+            guard let inbox = history.inboxes[user] else { continue }
+            let copies = inbox.count { $0 == id }
+            if copies > 1 { verdict.add(.doubled, "notification \(id) is \(copies) times in the inbox of \(user)") }
+            if isThere, copies == 0 {
+                verdict.add(.lost, "notification \(id) is in the timeline of \(user), not in the inbox")
+            }
+        }
+    }
+
+    // MARK: Order
+
+    /// G3: an answer before another message was sent puts it before, and requests on one connection keep their order.
+    private mutating func checkOrder() {
+        guard !mayForget else { return }
+        for (conversation, log) in history.logs.sorted(by: { $0.key < $1.key }) {
+            var latest: (sent: Moment, text: String)?
+            for entry in log {
+                guard let message = messagesByCid[entry.text], let sent = message.firstSentAt else { continue }
+                if let latest, let stored = message.storedAt, stored < latest.sent {
+                    verdict.add(
+                        .misordered, "\(entry.text) was ok before \(latest.text) was sent, and stands behind it")
+                }
+                if latest == nil || sent > (latest?.sent ?? 0) { latest = (sent, entry.text) }
+            }
+            checkPipelines(conversation)
+        }
+    }
+
+    private mutating func checkPipelines(_ conversation: String) {
+        var pipelines: [Int: [(place: Int, n: Int64, cid: String)]] = [:]
+        for message in history.messages where message.conversation == conversation {
+            guard let first = message.attempts.first, case .ok(let n, _, false) = first.outcome else { continue }
+            pipelines[first.connection, default: []].append((first.place, n, message.cid))
+        }
+        for pipeline in pipelines.values {
+            let requests = pipeline.sorted { $0.place < $1.place }
+            for (earlier, later) in zip(requests, requests.dropFirst()) where earlier.n > later.n {
+                verdict.add(
+                    .misordered, "\(earlier.cid) was sent before \(later.cid) on one connection, and is behind it")
+            }
+        }
+    }
+}
+
+// MARK: What devices heard
+
+extension Checker {
+    private mutating func check(_ device: DeviceRecord) {
+        var view = View()
+        for session in device.sessions {
+            verdict.sessions += 1
+            checkRun(session, device)
+            if let resync = session.resync {
+                verdict.resyncs += 1
+                if allowance.isDisjoint(with: [.storeLosesTail, .resync]) {
+                    verdict.add(
+                        .falseResync,
+                        "\(device.name) was told \(resync) by \(session.node) at \(session.resume?.seq ?? 0)")
+                }
+            } else if session.resume != nil, !session.resumed {
+                verdict.add(
+                    .silentGap, "\(device.name) was neither resumed nor told why at \(session.resume?.seq ?? 0)")
+            }
+            view.follow(session)
+        }
+        guard device.isSettled, let timeline = history.timelines[device.user], view.isWhole else { return }
+        compare(view, with: timeline, device)
+    }
+
+    /// G5: seq, seq + 1, … each once.
+    private mutating func checkRun(_ session: SessionRecord, _ device: DeviceRecord) {
+        var last = session.resumed ? session.resume?.seq ?? 0 : session.head.seq
+        for event in session.events {
+            if event.seq > last + 1 {
+                verdict.add(.hole, "\(device.name) on \(session.node) got \(event.seq) after \(last)")
+            }
+            if event.seq <= last {
+                verdict.add(.doubled, "\(device.name) on \(session.node) got \(event.seq) after \(last)")
+            }
+            last = max(last, event.seq)
+        }
+    }
+
+    /// What a client that follows the protocol believes to be the timeline.
+    private struct View {
+        var events: [Int64: String] = [:]
+        var newest: Int64 = 0
+        /// False while it has not read afresh what it was told to: then it knows that something is missing.
+        var isWhole = false
+
+        mutating func follow(_ session: SessionRecord) {
+            if !session.resumed {
+                events = [:]
+                newest = session.head.seq
+                isWhole = session.afresh != nil
+                for event in session.afresh ?? [] { events[event.seq] = event.id }
+            }
+            for event in session.events {
+                events[event.seq] = event.id
+                newest = max(newest, event.seq)
+            }
+        }
+    }
+
+    private mutating func compare(_ view: View, with timeline: FinalTimeline, _ device: DeviceRecord) {
+        let head = timeline.events.last?.seq ?? 0
+        if view.newest < head {
+            verdict.add(.undelivered, "\(device.name) has heard up to \(view.newest) of \(head)")
+        }
+        if view.newest > head {
+            verdict.add(.silentGap, "\(device.name) believes in \(view.newest), beyond the head \(head)")
+        }
+        for event in timeline.events where event.seq <= view.newest {
+            guard let seen = view.events[event.seq] else {
+                verdict.add(.silentGap, "\(device.name) never got seq \(event.seq) (\(event.id)) and was not told")
+                continue
+            }
+            if seen != event.id {
+                verdict.add(
+                    .silentGap,
+                    "\(device.name) has \(seen) at seq \(event.seq), where \(event.id) stands, and was not told")
+            }
+        }
+    }
+}

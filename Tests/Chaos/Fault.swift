@@ -1,0 +1,35 @@
+import ApusTesting
+import Foundation
+import Testing
+
+/// One row of the table: what is done to the fleet, and what it may cost.
+struct Fault: Sendable, CustomTestStringConvertible {
+    /// As the report names it.
+    var name: String
+    /// The promises that it tries.
+    var promises: String
+    var site = Site.Options()
+    /// Empty: nothing may be lost, and nobody told to read afresh.
+    var allowance: Checker.Allowance = []
+    /// How often the long run does it.
+    var runs = 1
+    /// How many of a hundred messages and events are said again; nil: as usual.
+    var percentRepeated: Int?
+    /// Hurts, heals, and returns when the fleet is whole again.
+    var inject: @Sendable (inout Scene) async throws -> Void
+
+    var testDescription: String { name }
+}
+
+/// Where a fault acts.
+struct Scene: Sendable {
+    let site: Site
+    let crew: Crew
+    var random: SeededGenerator
+
+    mutating func member() -> Site.Member { site.members[Int.random(in: 0..<site.options.nodes, using: &random)] }
+
+    mutating func pause(_ milliseconds: ClosedRange<Int>) async throws {
+        try await Task.sleep(for: .milliseconds(Int.random(in: milliseconds, using: &random)))
+    }
+}

@@ -1,0 +1,58 @@
+import ApusTesting
+import Foundation
+import Testing
+
+/// The whole table, with a seed, and the report: `make chaos` (scripts/chaos).
+///
+/// - `APUS_CHAOS=full` runs it. `APUS_CHAOS_SEED` repeats a run, `APUS_CHAOS_ONLY` names a part of the names of the rows that
+///   are wanted, and `APUS_CHAOS_REPORT` the document that gets the table.
+@Suite("The whole table of faults", .enabled(if: setting("APUS_CHAOS") == "full"))
+struct FullRun {
+    @Test("holds, and is written down")
+    func table() async throws {
+        let seed = setting("APUS_CHAOS_SEED").flatMap { UInt64($0) } ?? .random(in: 1...999_999)
+        let only = setting("APUS_CHAOS_ONLY") ?? ""
+        say("seed \(seed)")
+        var report = Report(rows: [], mutants: [], seed: seed, date: Date(), machine: Self.machine)
+        for fault in Fault.table where only.isEmpty || fault.name.contains(only) {
+            report.rows.append(await row(fault, seed))
+        }
+        for mutant in Mutant.all where only.isEmpty || mutant.defect.rawValue.contains(only) {
+            let verdict = try await mutant.run(seed: seed, plan: Crew.Plan())
+            say("\(mutant.testDescription): \(verdict[mutant.caughtBy])")
+            #expect(verdict[mutant.caughtBy] > 0, "\(mutant.testDescription)")
+            report.mutants.append((mutant, verdict))
+        }
+        say(report.text)
+        if let file = setting("APUS_CHAOS_REPORT") { try report.write(to: URL(fileURLWithPath: file)) }
+    }
+
+    private func row(_ fault: Fault, _ seed: UInt64) async -> Report.Row {
+        var row = Report.Row(fault: fault)
+        for run in 0..<UInt64(fault.runs) {
+            do {
+                let outcome = try await Campaign(fault: fault, seed: seed &+ run).run()
+                row.outcomes.append(outcome)
+                let back = outcome.recoverySeconds.map { String(format: "%.1f s", $0) } ?? "never"
+                say("\(fault.name), run \(run + 1) of \(fault.runs), back after \(back): \(outcome.verdict)")
+                for note in outcome.notes { say("    \(note)") }
+                #expect(outcome.verdict.isClean, "\(fault.name), seed \(outcome.seed)\n\(outcome.verdict)")
+            } catch {
+                row.failures.append("\(error)")
+                say("\(fault.name), run \(run + 1): \(error)")
+                Issue.record("\(fault.name): \(error)")
+            }
+        }
+        return row
+    }
+
+    /// A long run says how far it is.
+    private func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+
+    private static var machine: String {
+        let info = ProcessInfo.processInfo
+        return "\(info.activeProcessorCount) cores, \(info.physicalMemory / 1_073_741_824) GB, debug build"
+    }
+}
+
+private func setting(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
