@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro chaos bench million clean
+.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro chaos bench million bench-peers clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -76,6 +76,12 @@ bench-dm: ## Direct messages: latency, rate and bytes, embedded and on Redis and
 	@swift build -c release
 	@.build/release/apus-loadtest dm
 	@.build/release/apus-loadtest dm --fleet
+
+bench-peers: ## Apus beside nats-server, Nchan, uWebSockets and plain SwiftNIO, one core each
+	@scripts/setup test
+	@scripts/setup peers
+	@swift build -c release
+	@.build/release/apus-loadtest peers --document docs/performance.md
 
 bench-micro: ## The hot paths one by one: nanoseconds and allocations per operation
 	@scripts/setup run

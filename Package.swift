@@ -30,6 +30,7 @@ extension Target.Dependency {
     static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
     static let jwt = product(name: "JWTKit", package: "jwt-kit")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
     static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
     static let system = product(name: "SystemPackage", package: "swift-system")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
@@ -47,6 +48,7 @@ let package = Package(
         .executable(name: "apus", targets: ["apus"]),
         .executable(name: "apus-echo", targets: ["apus-echo"]),
         .executable(name: "apus-loadtest", targets: ["apus-loadtest"]),
+        .executable(name: "apus-plain-nio", targets: ["apus-plain-nio"]),
         .executable(name: "apus-microbench", targets: ["apus-microbench"]),
     ],
     dependencies: [
@@ -142,6 +144,10 @@ let package = Package(
                 .logging, .nioCore, .nioPosix,
             ],
             path: "benchmarks/cases", swiftSettings: strict),
+        // What other servers are compared with besides: SwiftNIO's own handlers.
+        .executableTarget(
+            name: "apus-plain-nio", dependencies: [.nioCore, .nioPosix, .nioHTTP1, .nioWebSocket],
+            path: "benchmarks/plain-nio", swiftSettings: strict),
         .executableTarget(
             name: "apus-microbench", dependencies: ["HotPaths", "Gateway", .arguments, .metrics],
             path: "benchmarks/micro", swiftSettings: strict),

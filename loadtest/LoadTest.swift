@@ -8,6 +8,6 @@ struct LoadTest: AsyncParsableCommand {
         subcommands: [
             IdleCommand.self, NotifyCommand.self, LiveCommand.self, BroadcastCommand.self, DirectCommand.self,
             StormCommand.self, DayCommand.self, LocalCommand.self, MillionCommand.self,
-            BenchCommand.self, ReportCommand.self, WorkerMain.self,
+            BenchCommand.self, PeersCommand.self, ReportCommand.self, WorkerMain.self,
         ])
 }

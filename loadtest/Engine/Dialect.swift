@@ -26,5 +26,5 @@ enum Heard {
 
 /// Protocols by their names in `WorkerSetup.peer`.
 enum Dialects {
-    static func named(_ name: String) -> (any Dialect)? { nil }
+    static func named(_ name: String) -> (any Dialect)? { (try? Peers.named(name))?.dialect() }
 }

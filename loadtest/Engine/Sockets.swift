@@ -6,6 +6,10 @@ struct Endpoint: Codable, Hashable, Sendable {
     var address: UInt32
     var port: UInt16
 
+    static func loopback(_ port: Int) -> Endpoint {
+        Endpoint(address: 0x7F00_0001, port: UInt16(truncatingIfNeeded: port))
+    }
+
     var text: String { "\(Self.text(address)):\(port)" }
 
     static func text(_ address: UInt32) -> String {

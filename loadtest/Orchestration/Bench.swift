@@ -33,6 +33,8 @@ struct Bench: Sendable {
         var nodes = 1
         var connectsPerSecond = 4000.0
         var slowShare = 0.0
+        /// Another server instead of the node, by its name in `Peers`.
+        var peer: String?
         /// How the result is read.
         var row: @Sendable (Case, RunResult) -> Row
     }
@@ -41,6 +43,7 @@ struct Bench: Sendable {
 
     func result(_ one: Case, _ display: LiveDisplay) async throws -> RunResult {
         var plan = SitePlan(nodes: one.nodes, store: one.store, executable: executable)
+        plan.peer = one.peer
         plan.settings = ["APUS_CONNECTS_PER_SECOND": "0"]
         // Two nodes have a core each to themselves nowhere here: they are left where the kernel wants them.
         if one.nodes == 1 {

@@ -52,6 +52,7 @@ enum ScenarioRunner {
         defer { site?.stop() }
         var plan = plan
         scenario.adjust(&plan)
+        plan.peer = sitePlan.peer
         var result = RunResult(
             scenario: scenario.name, settings: settings(scenario, plan, target, sitePlan),
             machine: .current(), started: Date().timeIntervalSince1970, ended: 0)
@@ -96,6 +97,8 @@ enum ScenarioRunner {
         if plan.slowShare > 0 { settings.append(RunSetting("slow readers", "\(plan.slowShare)")) }
         if let target {
             settings.append(RunSetting("nodes", target.urls.joined(separator: " ")))
+        } else if let peer = site.peer {
+            settings.append(RunSetting("server", peer))
         } else {
             settings.append(RunSetting("nodes", site.nodes))
             settings.append(RunSetting("store", site.store.rawValue))

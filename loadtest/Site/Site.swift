@@ -44,7 +44,7 @@ final class Site: Sendable {
 
     var target: Target { state.withLock { $0.target } }
     var processes: [SiteProcess] { state.withLock { $0.processes } }
-    var nodes: [SiteProcess] { processes.filter { $0.role == .node } }
+    var nodes: [SiteProcess] { processes.filter { $0.role == .node || $0.role == .peer } }
 
     // MARK: Ending
 
@@ -89,6 +89,11 @@ final class Site: Sendable {
     /// Of what the site consists, with versions.
     func versions() async -> [String: String] {
         var versions: [String: String] = [:]
+        if let peer = plan.peer {
+            let peer = try? Peers.named(peer)
+            if let name = peer?.name, let version = await peer?.version() { versions[name] = version }
+            return versions
+        }
         func ask(_ name: String, _ executable: String?, _ argument: String, _ pattern: Regex<(Substring, Substring)>)
             async
         {
@@ -118,6 +123,7 @@ final class Site: Sendable {
 
 extension Site {
     private func startAll() async throws {
+        if let peer = plan.peer { return try await startPeer(try Peers.named(peer)) }
         let executable = try Executables.apus(plan.executable)
         var settings = [
             "APUS_LISTEN": "127.0.0.1:0", "APUS_BACKEND_LISTEN": "127.0.0.1:0", "APUS_AUTH_HS256_SECRET": Self.secret,
@@ -131,6 +137,23 @@ extension Site {
             let batch = try names[start..<min(start + 8, names.count)].map { try startNode($0, executable, settings) }
             for node in batch { try await announce(node) }
         }
+    }
+
+    private func startPeer(_ peer: any Peer) async throws {
+        let folder = try makeFolder(peer.name)
+        let launch = try peer.launch(in: folder)
+        let process = try keep(
+            SiteProcess(
+                peer.name, role: .peer, executable: try peer.executable(), arguments: launch.arguments,
+                cores: plan.nodeCores, folder: folder))
+        try await process.wait {
+            launch.ports.allSatisfy { port in
+                guard let link = try? PublisherLink(to: .loopback(port), option: "--peer") else { return false }
+                close(link.descriptor)
+                return true
+            }
+        }
+        state.withLock { $0.target = launch.target }
     }
 
     private func startNode(_ name: String, _ executable: String, _ settings: [String: String]) throws -> SiteProcess {

@@ -8,6 +8,9 @@ struct SiteOptions: ParsableArguments {
     @Flag(help: "Redis and NATS also for a single node, instead of the embedded store.")
     var fleet = false
 
+    @Option(help: "Another server instead of nodes, for comparison: nats, nchan, uwebsockets or plain-nio.")
+    var peer: String?
+
     @Option(help: "The executable of the nodes; by default `apus` beside this program.")
     var apus: String?
 
@@ -23,11 +26,13 @@ struct SiteOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...500).contains(nodes) else { throw ValidationError("--nodes must be from 1 to 500") }
+        if let peer { _ = try Peers.named(peer) }
         _ = try plan()
     }
 
     func plan() throws -> SitePlan {
         var plan = SitePlan(nodes: nodes, store: nodes > 1 || fleet ? .fleet : .embedded, executable: apus)
+        plan.peer = peer
         plan.nodeCores = try Self.cores("--node-cores", nodeCores)
         plan.serverCores = try Self.cores("--server-cores", serverCores)
         for setting in settings {

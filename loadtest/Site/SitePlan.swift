@@ -9,6 +9,8 @@ struct SitePlan: Equatable, Sendable {
 
     var nodes = 1
     var store = Store.embedded
+    /// Another server instead of nodes, by its name in `Peers`.
+    var peer: String?
     /// Of the node; nil for `apus` beside this program.
     var executable: String?
     /// How many of the nodes take notifications from JetStream; nil for all. The others have the role `gateway` only.
@@ -22,6 +24,7 @@ struct SitePlan: Equatable, Sendable {
 
     /// What a reader of the report has to know.
     var notes: [String] {
+        if peer != nil { return ["another server, which promises less: nothing durable, no numbers, no resume"] }
         guard store == .fleet else { return ["one embedded node: SQLite with synchronous=FULL"] }
         return [
             "Redis with appendonly yes (everysec) and noeviction; auto-aof-rewrite-percentage 0, so that no fork comes in between"
@@ -29,6 +32,7 @@ struct SitePlan: Equatable, Sendable {
     }
 
     func check() throws {
+        if let peer { _ = try Peers.named(peer).executable() }
         guard nodes >= 1, nodes <= 500 else { throw SiteError("a site has 1 to 500 nodes, not \(nodes)") }
         guard store == .fleet || nodes == 1 else {
             throw SiteError("\(nodes) nodes need Redis and NATS between them: an embedded node is alone")
