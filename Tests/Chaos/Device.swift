@@ -69,7 +69,7 @@ final class Device: Sendable {
     /// Stops reading its socket, or goes on, on this connection and the next ones.
     func setStalled(_ isStalled: Bool) async {
         let client = state.withLock { state in
-            state.isStalled = isStalled
+            state.setStalled(isStalled)
             return state.client
         }
         try? await client?.setReading(!isStalled)

@@ -11,7 +11,7 @@ struct DeviceState: Sendable {
     private(set) var lastOK: Moment = 0
     private(set) var timesBehind = 0
     var isAway = false
-    var isStalled = false
+    private var isStalled = false
 
     /// The position to resume from; nil before the first `welcome`, and while what it was told to read afresh is missing.
     private var position: (epoch: String, seen: Seen)?
@@ -92,6 +92,12 @@ struct DeviceState: Sendable {
     func isOver(_ now: Moment) -> Bool {
         if isEnded || isAway || now > leaveAt { return true }
         return !isStalled && asked.values.contains { now - $0.at > Self.patience }
+    }
+
+    /// While it does not read, answers do not come: that is nobody's fault, and no reason to leave.
+    mutating func setStalled(_ isStalled: Bool) {
+        self.isStalled = isStalled
+        asked = asked.filter { if case .ping = $0.value { false } else { true } }
     }
 
     /// Asks for the head now and then, and sends again what was to be sent again by now.
