@@ -77,6 +77,12 @@ struct LedgerTests {
         #expect(ledger.findings.counts == ["phantom": 1], "\(ledger.findings)")
     }
 
+    @Test("finds what nobody published")
+    func foreign() {
+        let found = findings([1, 2, 3], expected: 2, stream: .topic)
+        #expect(found.counts == ["phantom": 1] && found.offenders.first?.got == "3")
+    }
+
     @Test("lets a message that was said again come late, once")
     func repeated() {
         let ledger = Ledger(sessions: 1) { _ in "u" }

@@ -139,10 +139,15 @@ final class Ledger {
     /// Of all sessions: what to add to and to take from the sum of `missing`.
     var missingElsewhere: Int { unseen.count - refused.count - uncertain.count }
 
-    /// At the end: what is missing of a session up to `expected` is lost, or was withheld.
+    /// At the end: what is missing of a session up to `expected` is lost, or was withheld; what is beyond, nobody published.
     func close(_ stream: Stream, _ session: Int, upTo expected: UInt32, mayBeWithheld: Bool) {
         let window = windows[index(stream, session)]
         for number in window.missing { lose(stream, session, number, mayBeWithheld) }
+        if expected < window.highest {
+            findings.add(
+                .phantom, count: Int(window.highest - expected),
+                offender(.phantom, stream, session, expected: "up to \(expected)", got: "\(window.highest)"))
+        }
         guard expected > window.highest else { return }
         for number in window.highest + 1...expected { lose(stream, session, number, mayBeWithheld) }
     }

@@ -4,8 +4,9 @@ extension Worker {
     func settle(_ now: UInt64) -> UInt64 {
         guard let deadline = settleDeadline else { return .max }
         guard now >= nextSettleLook else { return nextSettleLook }
-        nextSettleLook = now + 100 * Clock.millisecond
         let missing = missing()
+        // A look walks over all sessions: it may take a fiftieth of the time.
+        nextSettleLook = now + max(100 * Clock.millisecond, 50 * (Clock.now() - now))
         let isQuiet = pending.isEmpty && (publisher?.inFlight ?? 0) == 0
         guard (missing == 0 && isQuiet) || now >= deadline else { return nextSettleLook }
         settleDeadline = nil
