@@ -3,7 +3,7 @@
 
 SWIFT_TEST_FLAGS ?=
 
-.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro bench-peers chaos clean
+.PHONY: help run build test test-swift test-js check-deploy lint format bench-idle bench-dm bench-micro bench-peers chaos bench million clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -54,6 +54,17 @@ lint: ## Check the form of the Swift files
 
 format: ## Bring the Swift files into form
 	swift format --in-place --recursive Sources Tests loadtest benchmarks Package.swift
+
+bench: ## All figures of docs/performance.md, and its tables written anew
+	@scripts/setup test
+	@swift build -c release
+	@.build/release/apus-loadtest bench --document docs/performance.md --reports .build/bench
+
+million: ## A million sessions on this machine, each notified and verified (about 10 minutes, 20 GB)
+	@scripts/setup test
+	@swift build -c release
+	@.build/release/apus-loadtest million --document docs/performance.md --json .build/million.json \
+		--html .build/million.html
 
 bench-idle: ## Memory per idle session, over 10,000 sessions
 	@scripts/setup run

@@ -98,6 +98,9 @@ static const unsigned char apus_decisions_js[] = {
 static const unsigned char apus_outbox_js[] = {
 #embed "js/apus-outbox.js"
 };
+static const unsigned char apus_watches_js[] = {
+#embed "js/apus-watches.js"
+};
 
 static const struct demo_site_file files[] = {
     {"/", HTML, index_html, sizeof index_html},
@@ -130,6 +133,7 @@ static const struct demo_site_file files[] = {
     {"/apus-connection.js", SCRIPT, apus_connection_js, sizeof apus_connection_js},
     {"/apus-decisions.js", SCRIPT, apus_decisions_js, sizeof apus_decisions_js},
     {"/apus-outbox.js", SCRIPT, apus_outbox_js, sizeof apus_outbox_js},
+    {"/apus-watches.js", SCRIPT, apus_watches_js, sizeof apus_watches_js},
 };
 
 const struct demo_site_file *demo_site_file(size_t index) {

@@ -39,6 +39,9 @@ public struct Subjects: Hashable, Sendable {
     /// What reaches every node.
     public var nodesAll: String { "\(prefix).nodes" }
 
+    /// What happened to the presence of the users of one bucket.
+    public func presence(_ bucket: Int) -> String { "\(prefix).presence.\(bucket)" }
+
     // MARK: Request and reply
 
     public func rpc(_ name: String) -> String { "\(prefix).rpc.\(name)" }

@@ -146,6 +146,21 @@ public enum Limits {
     /// Users in one presence question.
     public static let presenceUsersMax = 1000
 
+    // MARK: Presence
+
+    /// Users in one `presence.watch` or `presence.unwatch`: the answer stays well below `outputBytesMax`.
+    public static let presenceWatchUsersMax = 200
+    /// Users that one session watches: more than a screen shows, few enough to ask for again after a loss.
+    public static let presenceWatchesMax = 1000
+    /// How long after a session's end its user is still shown online: hides reconnects.
+    public static let presenceGraceSeconds = 5
+    /// Subjects that changes of presence are spread over. A node listens to those that it has watched users in, and a lost
+    /// change costs questions about the users of one.
+    public static let presenceBuckets = 16
+    /// How long a node that has no lease counts by what it says of itself on the bus, from its last word on: a heartbeat and
+    /// some slack.
+    public static let presenceVouchMilliseconds = leaseRefreshSeconds * 1000 + 500
+
     // MARK: Stored
 
     /// Events that a timeline keeps; an older position answers `trimmed`.

@@ -51,7 +51,7 @@ public final class Node: Sendable {
         }
         context = NodeContext(
             configuration: configuration, incarnation: incarnation, ports: ports, verifier: verifier, time: time,
-            logger: logger, files: files, subjects: subjects)
+            logger: logger, files: files, subjects: subjects, loop: group.next())
         repair = Repair(node: context)
         lease = LeaseKeeper(node: context, repair: repair)
         isStoreConnected = ports.isStoreConnected
@@ -77,6 +77,7 @@ public final class Node: Sendable {
         let shards = loops.map { Shard(loop: $0, node: context, admission: admission) }
         context.hub.start(shards)
         context.router.start(on: group)
+        context.presenceCenter.start()
         try await subscribe()
         await lease.beat()
         startBackgroundTasks()
@@ -186,7 +187,9 @@ public final class Node: Sendable {
     public func busEvent(_ event: BusEvent) {
         switch event {
         case .connected, .disconnected: break
-        case .messagesLost: repair.run(because: "the bus may have lost messages")
+        case .messagesLost:
+            repair.run(because: "the bus may have lost messages")
+            context.presenceCenter.recheckAll(because: "the bus may have lost messages")
         }
     }
 
@@ -245,8 +248,9 @@ public final class Node: Sendable {
             await api.group.triggerGracefulShutdown()
             _ = await api.task.result
         }
-        await context.bus.close()
         for _ in 0..<40 where context.directory.pendingRemovals > 0 { try? await Task.sleep(for: .milliseconds(50)) }
+        await context.presenceCenter.stop()
+        await context.bus.close()
         _ = try? await answer { context.presence.dropLease(context.incarnation, $0) }
         await context.verifier.shutdown()
     }

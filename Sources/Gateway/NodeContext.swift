@@ -36,13 +36,14 @@ final class NodeContext: Sendable {
     let connectionCount = AtomicCounter()
 
     let directory: SessionDirectory
+    let presenceCenter: PresenceCenter
     let roster: NodeRoster
     let hub: Hub
     let router: EventRouter
 
     init(
         configuration: NodeConfiguration, incarnation: Incarnation, ports: NodePorts, verifier: TokenVerifier,
-        time: any TimeSource, logger: Logger, files: [String: SiteFile], subjects: Subjects
+        time: any TimeSource, logger: Logger, files: [String: SiteFile], subjects: Subjects, loop: any EventLoop
     ) {
         self.configuration = configuration
         self.incarnation = incarnation
@@ -60,10 +61,14 @@ final class NodeContext: Sendable {
         metrics = GatewayMetrics()
         addresses = AddressCounter(limit: configuration.sessionsPerAddress)
         origins = Set(configuration.origins ?? [])
-        roster = NodeRoster(own: incarnation)
+        roster = NodeRoster(own: incarnation, time: time)
         hub = Hub()
+        presenceCenter = PresenceCenter(
+            loop: loop, own: incarnation, store: ports.presence, bus: ports.bus, subjects: subjects, hub: hub,
+            roster: roster, metrics: metrics, time: time, logger: logger)
         directory = SessionDirectory(
-            presence: ports.presence, limit: configuration.sessionsPerUser, time: time)
+            presence: ports.presence, limit: configuration.sessionsPerUser, time: time,
+            changed: presenceCenter.changed)
         router = EventRouter(
             own: incarnation, bus: ports.bus, subjects: subjects, hub: hub, roster: roster,
             directory: directory)

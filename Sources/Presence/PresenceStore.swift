@@ -5,25 +5,36 @@ public struct SessionRecord: Hashable, Sendable {
     public var session: SessionID
     public var holder: Incarnation
     public var device: DeviceName?
-    public var sinceMilliseconds: Int64
+    /// The time it began, or its complement for an invisible session: every idle session holds one of these.
+    private var began: Int64
 
-    public init(session: SessionID, holder: Incarnation, device: DeviceName?, sinceMilliseconds: Int64) {
+    public init(
+        session: SessionID, holder: Incarnation, device: DeviceName?, sinceMilliseconds: Int64,
+        isInvisible: Bool = false
+    ) {
         self.session = session
         self.holder = holder
         self.device = device
-        self.sinceMilliseconds = sinceMilliseconds
+        began = isInvisible ? ~max(0, sinceMilliseconds) : max(0, sinceMilliseconds)
     }
+
+    public var sinceMilliseconds: Int64 { began < 0 ? ~began : began }
+    /// Others do not see it: it makes nobody online, and its end is not a time at which the user was seen.
+    public var isInvisible: Bool { began < 0 }
 }
 
 /// The directory's answer about one user, as stored: sessions of dead nodes may still be among `sessions`.
 public struct UserSessions: Hashable, Sendable {
     public var sessions: [SessionRecord]
-    /// When the last session ended, if that was ever seen; milliseconds since 1970.
+    /// When the last visible session ended, if that was ever seen; milliseconds since 1970.
     public var lastSeenMilliseconds: Int64?
+    /// Whom this user blocks; empty when that was not asked for.
+    public var blocked: [UserID]
 
-    public init(sessions: [SessionRecord], lastSeenMilliseconds: Int64?) {
+    public init(sessions: [SessionRecord], lastSeenMilliseconds: Int64?, blocked: [UserID] = []) {
         self.sessions = sessions
         self.lastSeenMilliseconds = lastSeenMilliseconds
+        self.blocked = blocked
     }
 }
 
@@ -76,16 +87,24 @@ public protocol PresenceStore: Sendable {
     func register(
         _ record: SessionRecord, of user: UserID, limit: Int, _ done: @escaping Completion<[SessionRecord]>)
 
-    /// Takes sessions away. Those that are not there are passed over. When none remains, last seen is set to `now`.
+    /// Takes sessions away. Those that are not there are passed over. When the last visible one goes with them, last seen
+    /// is set to `now`, unless it is later already.
     func remove(
         _ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64, _ done: @escaping Completion<Void>)
 
-    /// The records of many users, in the order of `users`.
-    func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>)
+    /// The records of many users, in the order of `users`; with `withBlocked`, also whom each of them blocks.
+    func lookup(_ users: [UserID], withBlocked: Bool, _ done: @escaping Completion<[UserSessions]>)
 
     /// Extends the lease of a node by `seconds` and answers who is alive.
     func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>)
 
     /// Ends a lease at once, at the end of a drain.
     func dropLease(_ node: Incarnation, _ done: @escaping Completion<Void>)
+}
+
+extension PresenceStore {
+    /// The records of many users, in the order of `users`.
+    public func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
+        lookup(users, withBlocked: false, done)
+    }
 }

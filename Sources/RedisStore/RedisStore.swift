@@ -135,20 +135,33 @@ extension RedisStore {
         run(.remove(sessions, of: user, now: nowMilliseconds), done)
     }
 
-    public func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
+    public func lookup(_ users: [UserID], withBlocked: Bool, _ done: @escaping Completion<[UserSessions]>) {
         let commands = users.flatMap { user in
-            let (sessions, meta) = (RedisKeys.sessions(user), RedisKeys.meta(user))
-            return [
+            let (sessions, meta, blocked) = (RedisKeys.sessions(user), RedisKeys.meta(user), RedisKeys.blocked(user))
+            let known = [
                 RedisCommand(RedisArguments("HGETALL", sessions), key: sessions, isRead: true),
                 RedisCommand(RedisArguments("HGET", meta, "z"), key: meta, isRead: true),
             ]
+            guard withBlocked else { return known }
+            return known + [
+                RedisCommand(RedisArguments("ZRANGE", blocked, "0", "-1"), key: blocked, isRead: true)
+            ]
         }
+        let perUser = withBlocked ? 3 : 2
         ask(commands, done) { replies throws(ReplyFields.Malformed) in
             var found: [UserSessions] = []
-            for at in stride(from: 0, to: replies.count, by: 2) {
+            for at in stride(from: 0, to: replies.count, by: perUser) {
                 var fields = ReplyFields(replies[at])
-                let sessions = try fields.sessionRecords()
-                found.append(UserSessions(sessions: sessions, lastSeenMilliseconds: replies[at + 1].integer))
+                var user = UserSessions(
+                    sessions: try fields.sessionRecords(), lastSeenMilliseconds: replies[at + 1].integer)
+                if withBlocked {
+                    var fields = ReplyFields(replies[at + 2])
+                    while !fields.isAtEnd {
+                        guard let blocked = UserID(try fields.text()) else { throw ReplyFields.Malformed() }
+                        user.blocked.append(blocked)
+                    }
+                }
+                found.append(user)
             }
             return found
         }

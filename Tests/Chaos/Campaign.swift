@@ -71,7 +71,7 @@ struct Campaign: Sendable {
             var history = crew.history
             try await Reader(site: site).read(crew.users, conversations, into: &history)
             let verdict = Checker.check(history, allowing: fault.allowance)
-            if verdict.isClean || !verdict.mayHeal || ContinuousClock.now > deadline { return verdict }
+            if !verdict.mayHeal || ContinuousClock.now > deadline { return verdict }
             try await Task.sleep(for: .seconds(1))
         }
     }

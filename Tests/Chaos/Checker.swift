@@ -73,6 +73,10 @@ struct Checker {
         var ids: Set<String> = []
         var newest: [String: Int64] = [:]
         var cids: [String: Set<String>] = [:]
+        // First of all: the word that a conversation lost its tail comes behind what was lost.
+        for event in timeline.events {
+            if case .reset(let conversation) = event.content { resets[user, default: []].insert(conversation) }
+        }
         for (index, event) in timeline.events.enumerated() {
             let place = "seq \(event.seq) of \(user)"
             if event.seq != Int64(index + 1) { verdict.add(.hole, "\(place) stands at \(index + 1) of the timeline") }
@@ -94,7 +98,6 @@ struct Checker {
                 }
             case .reset(let conversation):
                 // What came before stood in the log that was lost: it may come again.
-                resets[user, default: []].insert(conversation)
                 cids[conversation] = nil
                 newest[conversation] = nil
                 if !mayForget { verdict.add(.falseResync, "\(conversation) was reset at \(place)") }
@@ -111,12 +114,16 @@ struct Checker {
         guard let sent = messagesByCid[text], sent.from == from, sent.conversation == conversation,
             sent.members.contains(user)
         else { return verdict.add(.phantom, "message \(text) of \(from) at \(place), which nobody sent there") }
-        if let entry = logged[text] {
-            // After a loss the same message may stand in the log anew.
-            if entry.n != n || entry.id != id, !wasTold(user, conversation) {
-                verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
-            }
-        } else if !(mayForget && wasTold(user, conversation)) {
+        let entry = logged[text]
+        // An event that a timeline got again after a loss has a mark behind the entry's id.
+        guard entry?.n != n || entry?.id != String(id.prefix { $0 != "~" }) else { return }
+        if mayForget {
+            // What was lost may have been sent again, and may be gone; who has it must have been told.
+            guard !wasTold(user, conversation) else { return }
+            verdict.add(.silentGap, "\(text) at \(place) is not in the history of \(conversation) any more; not told")
+        } else if let entry {
+            verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
+        } else {
             verdict.add(.phantom, "message \(text) at \(place) is not in the history of \(conversation)")
         }
     }

@@ -223,4 +223,20 @@ struct CheckerTests {
         expect([.falseResync, .lost], [], plant)
         expect([], .storeLosesTail, plant)
     }
+
+    @Test("what a conversation lost must be told to those who have it in their timelines")
+    func gone() {
+        let plant: (inout Planted) -> Void = { $0.history.logs["d:ann:ben"]?.removeLast() }
+        expect([.lost, .phantom], [], plant)
+        expect([.silentGap], .storeLosesTail, plant)
+        expect([], .storeLosesTail) { planted in
+            plant(&planted)
+            for user in ["ann", "ben"] {
+                let seq = Int64(planted.history.timelines[user]?.events.count ?? 0) + 1
+                planted.history.timelines[user]?.events.append(
+                    .init(seq: seq, id: "x", content: .reset(conversation: "d:ann:ben")))
+            }
+            planted.history.devices[0].sessions[1].events.append(Seen(seq: 7, id: "x"))
+        }
+    }
 }

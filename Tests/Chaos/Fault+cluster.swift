@@ -3,12 +3,12 @@ import Foundation
 
 /// What happens to a Redis Cluster under the nodes.
 extension Fault {
-    private static let cluster = Site.Options(redis: ["--appendfsync", "always"], isCluster: true)
+    private static let cluster = Site.Options(redis: ["--appendfsync", "always"], store: .cluster)
 
     static let shardDown = Fault(
         name: "Redis Cluster: one shard killed, back after 4 s", promises: "G1, G11", site: cluster
     ) { scene in
-        guard let masters = scene.site.cluster?.masters else { return }
+        guard let masters = scene.site.store.cluster?.masters else { return }
         let master = masters[Int.random(in: 0..<masters.count, using: &scene.random)]
         master.killNow()
         try await Task.sleep(for: .seconds(4))
@@ -18,7 +18,7 @@ extension Fault {
     static let slotsMove = Fault(
         name: "Redis Cluster: 20 slots move under load (MOVED, ASK)", promises: "G1, G11", site: cluster
     ) { scene in
-        guard let cluster = scene.site.cluster else { return }
+        guard let cluster = scene.site.store.cluster else { return }
         var moved = 0
         for user in scene.crew.users where moved < 20 {
             guard let slot = Int(try await cluster.masters[0].command("CLUSTER", "KEYSLOT", "apus:{u:\(user)}:m"))

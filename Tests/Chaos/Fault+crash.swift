@@ -23,7 +23,12 @@ extension Fault {
             try await Task.sleep(for: .seconds(1))
             victim.nats.set(.pass)
         },
-        Point(name: "drain.close", countMax: 2) { victim, _ in victim.process.server.signal(SIGTERM) },
+        Point(name: "drain.close", countMax: 1) { victim, scene in
+            // Somebody who does not go when told, or there is nothing to close.
+            let client = try await ScriptedClient.connect(port: victim.process.port)
+            _ = try await client.hello(token: try scene.site.token(scene.crew.users[0]))
+            victim.process.server.signal(SIGTERM)
+        },
     ]
 
     static func crash(at points: [Point], _ name: String, runs: Int = 1) -> Fault {

@@ -1,7 +1,10 @@
 /// The table of GUARANTEES, "The fault tests".
 extension Fault {
     /// What `make test` has time for.
-    static let short: [Fault] = [.killNodes(4), .cutOffAndKill]
+    static let short: [Fault] = [
+        .killNodes(3), .cutOffAndKill, .loseTail(.everything), .natsKill,
+        .redisNetwork(.blackHole, "black hole to one node for 3 s", seconds: 3, nodes: 1),
+    ]
 
     /// What `make chaos` runs.
     static let table: [Fault] = nodeFaults + redisFaults + clusterFaults + natsFaults + clientFaults

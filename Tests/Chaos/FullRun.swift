@@ -4,8 +4,8 @@ import Testing
 
 /// The whole table, with a seed, and the report: `make chaos` (scripts/chaos).
 ///
-/// - `APUS_CHAOS=full` runs it. `APUS_CHAOS_SEED` repeats a run, `APUS_CHAOS_ONLY` names a part of the names of the rows that
-///   are wanted, and `APUS_CHAOS_REPORT` the document that gets the table.
+/// `APUS_CHAOS=full` runs it. `APUS_CHAOS_SEED` repeats a run, `APUS_CHAOS_ONLY` is a part of the names of the rows that are
+/// wanted, `APUS_CHAOS_RUNS` how often a row is run at most, and `APUS_CHAOS_REPORT` the document that gets the table.
 @Suite("The whole table of faults", .enabled(if: setting("APUS_CHAOS") == "full"))
 struct FullRun {
     @Test("holds, and is written down")
@@ -16,20 +16,37 @@ struct FullRun {
         var report = Report(rows: [], mutants: [], seed: seed, date: Date(), machine: Self.machine)
         for fault in Fault.table where only.isEmpty || fault.name.contains(only) {
             report.rows.append(await row(fault, seed))
+            // A run that is broken off has its rows so far.
+            try write(report)
         }
         for mutant in Mutant.all where only.isEmpty || mutant.defect.rawValue.contains(only) {
+            guard let verdict = await verdict(on: mutant, seed) else { continue }
+            report.mutants.append((mutant, verdict))
+        }
+        try write(report)
+        say(report.text())
+    }
+
+    private func write(_ report: Report) throws {
+        if let file = setting("APUS_CHAOS_REPORT") { try report.write(to: URL(fileURLWithPath: file)) }
+    }
+
+    private func verdict(on mutant: Mutant, _ seed: UInt64) async -> Verdict? {
+        do {
             let verdict = try await mutant.run(seed: seed, plan: Crew.Plan())
             say("\(mutant.testDescription): \(verdict[mutant.caughtBy])")
             #expect(verdict[mutant.caughtBy] > 0, "\(mutant.testDescription)")
-            report.mutants.append((mutant, verdict))
+            return verdict
+        } catch {
+            Issue.record("\(mutant.testDescription): \(error)")
+            return nil
         }
-        say(report.text)
-        if let file = setting("APUS_CHAOS_REPORT") { try report.write(to: URL(fileURLWithPath: file)) }
     }
 
     private func row(_ fault: Fault, _ seed: UInt64) async -> Report.Row {
         var row = Report.Row(fault: fault)
-        for run in 0..<UInt64(fault.runs) {
+        let runsMax = setting("APUS_CHAOS_RUNS").flatMap { Int($0) } ?? fault.runs
+        for run in 0..<UInt64(min(fault.runs, runsMax)) {
             do {
                 let outcome = try await Campaign(fault: fault, seed: seed &+ run).run()
                 row.outcomes.append(outcome)

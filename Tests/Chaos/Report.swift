@@ -24,19 +24,30 @@ struct Report {
     var date: Date
     var machine: String
 
-    var text: String {
+    /// - Parameter old: The table of an earlier run: rows that this one did not try are kept from it.
+    func text(over old: Substring = "") -> String {
         var lines = ["Seed \(seed), \(day), \(machine).", ""]
         lines.append(
             "| fault | runs | operations | lost | phantom | doubled | misordered | silent gaps | told to read afresh | "
                 + "forgotten by the store | back after |")
         lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-        lines += rows.map(line)
+        let new = Dictionary(rows.map { ($0.fault.name, line($0)) }) { $1 }
+        lines += Fault.table.compactMap { new[$0.name] ?? Self.line(of: $0.name, in: old) }
         lines += ["", "| defect | fault | caught as | how often |", "|---|---|---|--:|"]
-        lines += mutants.map { mutant, verdict in
-            "| `\(mutant.defect.rawValue)` | \(mutant.fault.name) | \(mutant.caughtBy.rawValue) | "
-                + "\(verdict[mutant.caughtBy] > 0 ? "\(verdict[mutant.caughtBy])" : "**not caught**") |"
+        let caught = Dictionary(mutants.map { ($0.mutant.defect, line($0.mutant, $0.verdict)) }) { $1 }
+        lines += Mutant.all.compactMap { mutant in
+            caught[mutant.defect] ?? Self.line(of: "`\(mutant.defect.rawValue)`", in: old)
         }
         return lines.joined(separator: "\n")
+    }
+
+    private static func line(of name: String, in text: Substring) -> String? {
+        text.split(separator: "\n").first { $0.hasPrefix("| \(name) | ") }.map(String.init)
+    }
+
+    private func line(_ mutant: Mutant, _ verdict: Verdict) -> String {
+        "| `\(mutant.defect.rawValue)` | \(mutant.fault.name) | \(mutant.caughtBy.rawValue) | "
+            + "\(verdict[mutant.caughtBy] > 0 ? "\(verdict[mutant.caughtBy])" : "**not caught**") |"
     }
 
     private func line(_ row: Row) -> String {
@@ -65,7 +76,9 @@ struct Report {
         guard let start = document.range(of: Self.begin), let stop = document.range(of: Self.end) else {
             throw ReportError.noMarkers(file.path)
         }
-        let new = document[..<start.upperBound] + "\n\n" + text + "\n\n" + document[stop.lowerBound...]
+        let new =
+            document[..<start.upperBound] + "\n\n" + text(over: document[start.upperBound..<stop.lowerBound]) + "\n\n"
+            + document[stop.lowerBound...]
         try String(new).write(to: file, atomically: true, encoding: .utf8)
     }
 

@@ -12,8 +12,7 @@ final class Site: Sendable {
     struct Options: Sendable {
         var nodes = 3
         var redis: [String] = []
-        /// Three masters, to which nodes go directly: servers of a Cluster name each other's ports.
-        var isCluster = false
+        var store = StoreServers.Kind.single
         /// Further settings of the nodes.
         var environment: [String: String] = [:]
         /// How long JetStream waits for an acknowledgement before it hands an event out again. Apus would say 30 s; a run
@@ -29,9 +28,8 @@ final class Site: Sendable {
     }
 
     let options: Options
-    /// The only one, or the first of the Cluster.
-    let redis: RedisServer
-    let cluster: RedisCluster?
+    let store: StoreServers
+    var redis: RedisServer { store.redis }
     let nats: NATSServer
     let members: [Member]
     let backend: NATSBus
@@ -41,12 +39,11 @@ final class Site: Sendable {
     private let key: TestKey
 
     private init(
-        _ options: Options, _ redis: RedisServer, _ cluster: RedisCluster?, _ nats: NATSServer, _ members: [Member],
-        _ backend: NATSBus, _ key: TestKey
+        _ options: Options, _ store: StoreServers, _ nats: NATSServer, _ members: [Member], _ backend: NATSBus,
+        _ key: TestKey
     ) {
-        self.cluster = cluster
         self.options = options
-        self.redis = redis
+        self.store = store
         self.nats = nats
         self.members = members
         self.backend = backend
@@ -57,28 +54,22 @@ final class Site: Sendable {
     static func with<Value: Sendable>(
         _ options: Options = Options(), _ body: (Site) async throws -> Value
     ) async throws -> Value {
-        let server = RedisServer.Options(arguments: ["--maxmemory-policy", "noeviction"] + options.redis)
-        let cluster = options.isCluster ? try await RedisCluster.start(RedisCluster.Options(server: server)) : nil
-        defer { cluster?.stop() }
-        let single = cluster == nil ? try await RedisServer.start(server) : nil
-        defer { single?.stop() }
-        guard let redis = single ?? cluster?.masters.first else { throw TestFailure("no Redis") }
+        let store = try await StoreServers.start(options.store, options.redis)
+        defer { store.stop() }
         let nats = try await NATSServer.started()
         defer { nats.stop() }
         let backend = try bus(nats.url)
         try await backend.connect()
-        var options = options
-        if let cluster { options.environment["APUS_REDIS_URL"] = cluster.url() }
         var members: [Member] = []
         defer { for member in members { stop(member) } }
         do {
             try await prepareStream(backend, options)
             for index in 1...options.nodes {
-                members.append(try await member("gw-\(index)", redis, nats, options))
+                members.append(try await member("gw-\(index)", store, nats, options))
             }
             for member in members { try await member.process.start() }
             let key = try await TestKey.hs256(ApusProcess.secret)
-            let site = Site(options, redis, cluster, nats, members, backend, key)
+            let site = Site(options, store, nats, members, backend, key)
             defer { for victim in site.victims.withLock({ $0 }) { stop(victim) } }
             let value = try await body(site)
             await backend.close()
@@ -90,11 +81,11 @@ final class Site: Sendable {
     }
 
     private static func member(
-        _ name: String, _ redis: RedisServer, _ nats: NATSServer, _ options: Options, crashPoint: String? = nil
+        _ name: String, _ store: StoreServers, _ nats: NATSServer, _ options: Options, crashPoint: String? = nil
     ) async throws -> Member {
-        let ways = (try await FaultProxy.start(to: redis.port), try await FaultProxy.start(to: nats.port))
+        let ways = (try await FaultProxy.start(to: store.redis.port), try await FaultProxy.start(to: nats.port))
         var environment = ["APUS_PING_SECONDS": "5", "APUS_THREADS": "1"].merging(options.environment) { $1 }
-        if !options.isCluster { environment["APUS_REDIS_URL"] = "redis://127.0.0.1:\(ways.0.port)" }
+        environment["APUS_REDIS_URL"] = store.url ?? "redis://127.0.0.1:\(ways.0.port)"
         environment["APUS_NATS_URL"] = "nats://127.0.0.1:\(ways.1.port)"
         if let crashPoint { environment["APUS_CRASHPOINT"] = crashPoint }
         return Member(process: try ApusProcess(name, environment: environment), redis: ways.0, nats: ways.1)
@@ -151,7 +142,7 @@ final class Site: Sendable {
     /// One more node, which dies at a named point (`APUS_CRASHPOINT`).
     func addVictim(at point: String) async throws -> Member {
         let name = "gw-victim-\(victims.withLock { $0.count + 1 })"
-        let victim = try await Self.member(name, redis, nats, options, crashPoint: point)
+        let victim = try await Self.member(name, store, nats, options, crashPoint: point)
         victims.withLock { $0.append(victim) }
         try await victim.process.start()
         return victim
@@ -165,7 +156,7 @@ final class Site: Sendable {
 
     /// What the processes printed, for a run that went wrong.
     var logs: String {
-        nodes.map { "\($0.server.name): \($0.server.output.suffix(3000))" }.joined(separator: "\n")
+        nodes.map { "\($0.server.name): …\($0.server.output.suffix(1200))" }.joined(separator: "\n")
     }
 }
 

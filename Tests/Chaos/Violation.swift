@@ -53,7 +53,8 @@ struct Verdict: Sendable, CustomStringConvertible {
     subscript(_ kind: ViolationKind) -> Int { counts[kind] ?? 0 }
     var isClean: Bool { counts.isEmpty }
     var kinds: Set<ViolationKind> { Set(counts.keys) }
-    var mayHeal: Bool { counts.keys.allSatisfy(\.mayHeal) }
+    /// Whether something in it is worth waiting for.
+    var mayHeal: Bool { counts.keys.contains(where: \.mayHeal) }
 
     var description: String {
         var lines = [

@@ -48,4 +48,71 @@ struct NodeRosterTests {
         #expect(roster.update([record(own)]) == [fresh])
         #expect(roster.standing(of: fresh) == .dead)
     }
+
+    private func renew(_ roster: NodeRoster, _ nodes: [Incarnation]) {
+        roster.renewalBegins()
+        _ = roster.update(nodes.map(record))
+    }
+
+    @Test("For presence only the lease counts, and the bus delays the verdict by some seconds at most")
+    func presenceByLease() throws {
+        let (own, other) = (try incarnation("a"), try incarnation("b"))
+        let clock = SetClock()
+        let roster = NodeRoster(own: own, time: clock)
+        renew(roster, [own, other])
+        #expect(roster.presence(of: other) == .alive && roster.presence(of: own) == .alive)
+        roster.heard(other, isVouching: true)
+        // The store lost its leases, or the node its store: it has a moment to say more.
+        renew(roster, [own])
+        #expect(roster.presence(of: other) == .doubtful)
+        let lastSign = clock.wallMilliseconds()
+        clock.move(milliseconds: Limits.presenceVouchMilliseconds)
+        #expect(roster.presence(of: other) == .dead(atMilliseconds: lastSign))
+        // Whoever only sends hints does not say that it has a lease.
+        roster.heard(other)
+        #expect(roster.presence(of: other) == .dead(atMilliseconds: lastSign))
+        renew(roster, [own, other])
+        #expect(roster.presence(of: other) == .alive)
+    }
+
+    @Test("A holder that nobody knows is dead for presence after two renewals without it, a new node never")
+    func presenceOfUnknown() throws {
+        let (own, stranger, fresh) = (try incarnation("a"), try incarnation("b"), try incarnation("c"))
+        let roster = NodeRoster(own: own, time: SetClock())
+        renew(roster, [own])
+        #expect(roster.presence(of: stranger) == .doubtful)
+        renew(roster, [own])
+        #expect(roster.presence(of: stranger) == .doubtful, "that renewal may have been asked for before")
+        roster.heard(fresh, isVouching: true)
+        #expect(roster.presence(of: fresh) == .doubtful)
+        renew(roster, [own, fresh])
+        #expect(roster.presence(of: stranger) == .dead(atMilliseconds: nil))
+        #expect(roster.presence(of: fresh) == .alive)
+    }
+
+    @Test("After a store that was away nobody is dead for presence until all have had the time to renew")
+    func presenceAfterOutage() throws {
+        let (own, other) = (try incarnation("a"), try incarnation("b"))
+        let clock = SetClock()
+        let roster = NodeRoster(own: own, time: clock)
+        renew(roster, [own, other])
+        clock.move(milliseconds: 60_000)
+        renew(roster, [own])
+        roster.doubt()
+        #expect(roster.presence(of: other) == .doubtful)
+        clock.move(milliseconds: (Limits.leaseRefreshSeconds + 1) * 1000)
+        guard case .dead = roster.presence(of: other) else {
+            Issue.record("it had its time")
+            return
+        }
+    }
+}
+
+/// A clock that the test moves.
+private final class SetClock: TimeSource {
+    private let now = Locked<UInt64>(1_000_000)
+
+    func wallMilliseconds() -> Int64 { 1_760_000_000_000 + Int64(now.value) }
+    func monotonicNanoseconds() -> UInt64 { now.value * 1_000_000 }
+    func move(milliseconds: Int) { now.change { $0 += UInt64(milliseconds) } }
 }

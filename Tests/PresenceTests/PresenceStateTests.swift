@@ -27,8 +27,32 @@ struct PresenceStateTests {
 
     @Test("is offline when only dead nodes hold sessions, an earlier start of the same node among them")
     func deadNodes() {
-        #expect(PresenceState(found([(dead, 10)], lastSeen: 5), alive: [living]) == .offline(lastSeenMilliseconds: 5))
-        #expect(PresenceState(found([(living, 10)]), alive: []) == .offline(lastSeenMilliseconds: nil))
+        // Last seen is when the dead node gave its last sign, or at least when the session began.
+        #expect(PresenceState(found([(dead, 10)], lastSeen: 5), alive: [living]) == .offline(lastSeenMilliseconds: 10))
+        #expect(PresenceState(found([(dead, 10)], lastSeen: 15), alive: [living]) == .offline(lastSeenMilliseconds: 15))
+        let finding = PresenceFinding(found([(dead, 10)], lastSeen: 15)) { _ in .dead(atMilliseconds: 20) }
+        #expect(finding.state == .offline(lastSeenMilliseconds: 20))
+        #expect(finding.left.map(\.atMilliseconds) == [20])
+    }
+
+    @Test("does not show invisible sessions, and they say nothing of when the user was seen")
+    func invisible() {
+        func record(_ holder: Incarnation, _ since: Int64, isInvisible: Bool) -> SessionRecord {
+            SessionRecord(
+                session: .new(), holder: holder, device: nil, sinceMilliseconds: since, isInvisible: isInvisible)
+        }
+        let hidden = record(living, 0, isInvisible: true)
+        #expect(hidden.isInvisible && hidden.sinceMilliseconds == 0)
+        let alone = UserSessions(
+            sessions: [hidden, record(dead, 50, isInvisible: true)], lastSeenMilliseconds: 5)
+        #expect(PresenceState(alone, alive: [living]) == .offline(lastSeenMilliseconds: 5))
+        let both = UserSessions(sessions: [hidden, record(living, 30, isInvisible: false)], lastSeenMilliseconds: 5)
+        #expect(PresenceState(both, alive: [living]) == .online(sinceMilliseconds: 30, sessions: 1))
+    }
+
+    @Test("keeps a session's record as small as it was: every idle session has one")
+    func size() {
+        #expect(MemoryLayout<SessionRecord>.size == 72)
     }
 
     @Test("is offline without sessions, with when it was last seen")

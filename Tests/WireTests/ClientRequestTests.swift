@@ -44,6 +44,7 @@ struct ClientRequestTests {
         switch operation {
         case .hello(let hello):
             members = ["op": .text("hello"), "token": text(hello.token), "device": text(hello.device?.text)]
+            if hello.invisible { members["invisible"] = .bool(true) }
             if let cursor = hello.resume {
                 let resume: [String: JSONTree?] = [
                     "epoch": .text(cursor.epoch), "seq": .integer(cursor.seq), "last": text(cursor.last),
@@ -71,6 +72,10 @@ struct ClientRequestTests {
             }
         case .subscribe(let topic): members = ["op": .text("subscribe"), "topic": .text(topic.text)]
         case .unsubscribe(let topic): members = ["op": .text("unsubscribe"), "topic": .text(topic.text)]
+        case .presenceWatch(let users):
+            members = ["op": .text("presence.watch"), "users": .array(users.map { .text($0.text) })]
+        case .presenceUnwatch(let users):
+            members = ["op": .text("presence.unwatch"), "users": .array(users.map { .text($0.text) })]
         case .chat(let operation): members = ChatVector.members(operation)
         }
         return .object(members.compactMapValues { $0 })
@@ -89,7 +94,8 @@ struct ClientRequestTests {
         ("inbox", "", "limit", "integer"), ("inbox", "", "category", "text"), ("inbox", "", "unread", "flag"),
         ("inbox.read", "", "ids", "array"), ("inbox.read", "", "up_to", "text"), ("inbox.read", "", "all", "flag"),
         ("inbox.read", "\"all\":true,", "category", "text"), ("subscribe", "", "topic", "text"),
-        ("unsubscribe", "", "topic", "text"),
+        ("unsubscribe", "", "topic", "text"), ("hello", "", "invisible", "flag"),
+        ("presence.watch", "", "users", "array"), ("presence.unwatch", "", "users", "array"),
     ]
 
     private static let samples = [
@@ -203,6 +209,22 @@ struct ServerFramesTests {
         #expect(
             text(ServerFrames.page(epoch: "e", events: [], head: 9, more: false, resync: .idMismatch))
                 == "{\"epoch\":\"e\",\"events\":[],\"head\":9,\"more\":false,\"resync\":\"id_mismatch\"}")
+    }
+
+    @Test("of presence are those of the vectors")
+    func presence() throws {
+        struct Row: Decodable {
+            var frame: String
+            var ev: String?
+        }
+        let user = try #require(UserID("100058"))
+        let now: Int64 = 1_795_417_200_000
+        let made = [
+            ServerFrames.online(user, sinceMilliseconds: now), ServerFrames.offline(user, lastSeenMilliseconds: now),
+            ServerFrames.offline(user, lastSeenMilliseconds: nil),
+        ]
+        let rows = try Vectors.load("server-frames", as: Row.self).filter { $0.ev == "presence" }
+        #expect(made.map(text) == rows.map(\.frame))
     }
 
     @Test("of the node: behind, draining, expires, topic")

@@ -35,6 +35,7 @@ import {
  * @property {string | TokenProvider} token A JWT, or a function that gives one. `refused` is true when the gateway has
  *   just refused the last one: skip your cache then.
  * @property {string} [device] 1–64 characters of `[A-Za-z0-9._-]`: this installation's name for itself.
+ * @property {boolean} [invisible] Others do not see that this session is there. Takes effect with the next connection.
  * @property {Storage} [storage] Default: the position lives as long as this object.
  * @property {any} [WebSocket] A constructor of the browsers' shape. Default: the global one.
  * @property {number} [pingMs] Time between heartbeats. Default: what `welcome` says.
@@ -199,6 +200,13 @@ export class Connection {
     return ok;
   }
 
+  /**
+   * An event of the client's own making, in the place of one that nobody got.
+   * @protected
+   * @param {Frame} event
+   */
+  tell(event) { this.#deliver(event, { missed: false }); }
+
   #isComing() { return this.#state.state === 'connecting' || this.#state.state === 'reconnecting'; }
 
   /** @param {Link} link @param {Request} request */
@@ -268,7 +276,7 @@ export class Connection {
     link.resume = this.#position;
     this.#send(link, {
       id: ++this.#requestID, op: 'hello', token: link.token, device: this.#options.device,
-      resume: link.resume ?? undefined,
+      resume: link.resume ?? undefined, invisible: this.#options.invisible || undefined,
     });
   }
 

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Client of the Apus protocol, version 1: four ES modules without dependencies, for browsers and Node.js (22, or any
+ * Client of the Apus protocol, version 1: five ES modules without dependencies, for browsers and Node.js (22, or any
  * with a `WebSocket` passed in). Copy `apus*.js` into one folder and import this one.
  *
  *     const apus = new Apus({ url: 'wss://push.example/ws', token: () => fetchToken() });
@@ -15,6 +15,7 @@
 import { Connection } from './apus-connection.js';
 import { ApusError, directConversation, newClientID } from './apus-decisions.js';
 import { Outbox } from './apus-outbox.js';
+import { Watches } from './apus-watches.js';
 
 export * from './apus-decisions.js';
 
@@ -29,6 +30,7 @@ export * from './apus-decisions.js';
  * @typedef {import('./apus-connection.js').Options} Options
  * @typedef {import('./apus-outbox.js').Outgoing} Outgoing
  * @typedef {import('./apus-outbox.js').Receipt} Receipt
+ * @typedef {import('./apus-watches.js').Presence} Presence
  *
  * @typedef {{ id: string, type: string, category: string, ts?: number, actor?: any, object?: any, data?: any,
  *             read: boolean }} InboxItem
@@ -51,6 +53,7 @@ export * from './apus-decisions.js';
 
 export class Apus extends Connection {
   /** @type {Outbox} */ #outbox;
+  /** @type {Watches} */ #watches;
 
   /** @param {Options} options */
   constructor(options) {
@@ -61,8 +64,21 @@ export class Apus extends Connection {
       lineOf: ({ conv, to }) => conv ?? directConversation(this.session?.user ?? '', to ?? ''),
       random: options.random ?? Math.random,
     });
+    this.#watches = new Watches({
+      isOpen: () => this.state.state === 'open',
+      request: (op, users, retry) => this.request(op, { users }, { retry }),
+      tell: (event) => this.tell(event),
+      failed: (error) => {
+        // A connection that broke is followed by another one, and that by another question.
+        const retryMs = error instanceof ApusError ? error.retryMs : undefined;
+        if (retryMs !== undefined) setTimeout(() => { if (this.state.state === 'open') this.#watches.renew(); }, retryMs);
+      },
+    });
+    this.on('presence', (event) => this.#watches.take(event));
+    this.on('behind', () => this.#watches.renew()); // Events were dropped, those of presence too.
     this.on('state', ({ state, code, reason }) => {
       if (state === 'open') this.#outbox.pump();
+      if (state === 'open') this.#watches.renew();
       if (state === 'closed') this.#outbox.fail(new ApusError('closed', reason || `closed with ${code}`));
     });
   }
@@ -99,6 +115,21 @@ export class Apus extends Connection {
     return this.counted('inbox.read', { ids, up_to: upTo, all, category });
   }
 
+
+  // Presence --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Watches users, until `unwatch`, over reconnects: `presence` events tell when they come and go. At most 1,000 in all.
+   * @param {string[]} users
+   * @returns {Promise<Record<string, Presence>>} how they are now
+   */
+  watch(users) { return this.#watches.add(users); }
+
+  /** @param {string[]} users @returns {Promise<void>} */
+  unwatch(users) { return this.#watches.remove(users); }
+
+  /** What is known of a watched user. @param {string} user @returns {Presence | undefined} */
+  presence(user) { return this.#watches.state(user); }
 
   // Messages --------------------------------------------------------------------------------------------------------
 

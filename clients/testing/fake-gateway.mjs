@@ -20,6 +20,7 @@ export class FakeGateway {
   /** @type {any[]} What `hello` is refused with, once each. */ helloErrors = [];
   /** @type {Map<string, any[]>} Answers that replace the usual ones, by operation, once each. */ answers = new Map();
   /** Whether dialling succeeds. */ up = true;
+  /** @type {Set<string>} Who is online for those that watch. */ present = new Set();
   chat = new FakeChat(this);
 
   constructor() {
@@ -134,6 +135,9 @@ export class FakeGateway {
         this.timeline(user).notifications = 0;
         return { unread: this.totals(user), by_category: {} };
       case 'subscribe': case 'unsubscribe': return { topic: frame.topic };
+      case 'presence.watch': return { states: Object.fromEntries(frame.users.map((/** @type {string} */ user) => [
+        user, this.present.has(user) ? { state: 'online', since: 5 } : { state: 'offline', last_seen: 7 }])) };
+      case 'presence.unwatch': return { states: {} };
       default: return this.chat.answer(user, frame) ?? {};
     }
   }

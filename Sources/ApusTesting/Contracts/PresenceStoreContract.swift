@@ -5,7 +5,7 @@ import Testing
 
 /// The promises of `PresenceStore`, and of the routes that appends answer with.
 public enum PresenceStoreContract {
-    public static let cases: [ContractCase<StoresUnderTest>] = directory + routes + leases
+    public static let cases: [ContractCase<StoresUnderTest>] = directory + hiding + routes + leases
 }
 
 // MARK: The directory

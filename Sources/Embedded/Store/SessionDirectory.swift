@@ -49,15 +49,13 @@ final class SessionDirectory: Sendable {
     /// As `PresenceStore.remove`.
     func remove(_ sessions: [SessionID], of user: UserID, nowMilliseconds: Int64) {
         state.withLock { state in
-            // Without any session there is nothing that ends now: last seen stays what it was.
             guard var records = state.sessions[user] else { return }
+            let hasEnded = records.contains { sessions.contains($0.session) && !$0.isInvisible }
             records.removeAll { sessions.contains($0.session) }
-            guard records.isEmpty else {
-                state.sessions[user] = records
-                return
-            }
-            state.sessions[user] = nil
-            state.lastSeen[user] = nowMilliseconds
+            state.sessions[user] = records.isEmpty ? nil : records
+            // Where no visible session ends now, last seen stays what it was.
+            guard hasEnded, records.allSatisfy(\.isInvisible) else { return }
+            state.lastSeen[user] = max(nowMilliseconds, state.lastSeen[user] ?? nowMilliseconds)
             if state.lastSeen.count > lastSeenMax { Self.forgetHalf(&state.lastSeen) }
         }
     }
@@ -101,8 +99,17 @@ extension EmbeddedStore: PresenceStore {
         done(.success(directory.remove(sessions, of: user, nowMilliseconds: nowMilliseconds)))
     }
 
-    public func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
-        done(.success(directory.lookup(users)))
+    public func lookup(_ users: [UserID], withBlocked: Bool, _ done: @escaping Completion<[UserSessions]>) {
+        guard withBlocked else { return done(.success(directory.lookup(users))) }
+        let (limits, directory) = (limits, directory)
+        group.submit(done) { db in
+            var found = directory.lookup(users)
+            for (index, user) in users.enumerated() {
+                guard let row = try TimelineTable(db: db, limits: limits).find(user) else { continue }
+                found[index].blocked = try MembershipTable(db: db).blocks(row.user)
+            }
+            return found
+        }
     }
 
     public func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {

@@ -21,13 +21,14 @@ struct Backend: Sendable {
     /// `{"states":{"100058":{"state":"online","since":…,"sessions":2}}}`
     func presence(of users: [UserID]) async throws(ApusError) -> [UInt8] {
         let found = try await ask { node.presence.lookup(users, $0) }
-        let alive = node.roster.alive
+        let roster = node.roster
         return JSONWriter.object { writer in
             writer.member(
                 "states",
                 object: { states in
                     for (user, sessions) in zip(users, found) {
-                        states.member(dynamic: user.text) { $0.object(PresenceState(sessions, alive: alive).write) }
+                        let finding = PresenceFinding(sessions, standing: roster.presence)
+                        states.member(dynamic: user.text) { $0.object(finding.state.write) }
                     }
                 })
         }
@@ -39,9 +40,10 @@ struct Backend: Sendable {
             throw .badRequest("users: is missing")
         }
         var users: [UserID] = []
+        var seen: Set<UserID> = []
         for (index, name) in names.enumerated() {
             guard let user = UserID(name) else { throw .badRequest("users[\(index)]: is no user id") }
-            users.append(user)
+            if seen.insert(user).inserted { users.append(user) }
         }
         return users
     }

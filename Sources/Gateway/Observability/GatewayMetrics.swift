@@ -26,6 +26,11 @@ struct GatewayMetrics: Sendable {
     let ingestInFlight = Gauge(label: "apus_ingest_in_flight")
     let pendingRemovals = Gauge(label: "apus_directory_removals_pending")
     let nodesAlive = Gauge(label: "apus_nodes_alive")
+    let presenceWatched = Gauge(label: "apus_presence_watched_users")
+    let presenceChanges = Counter(label: "apus_presence_changes_total")
+    let presenceEvents = Counter(label: "apus_presence_events_total")
+    let presenceLookups = Counter(label: "apus_presence_lookups_total")
+    let presenceRechecks = Counter(label: "apus_presence_rechecks_total")
     private let latency = Timer(label: "apus_publish_to_socket_seconds")
     private let resyncs: [ResyncReason: Counter]
 

@@ -69,7 +69,9 @@ final class EventRouter: Sendable {
         var sessions = 0
         for route in routes {
             guard roster.standing(of: route.holder) != .dead else {
-                if let session = SessionID(route.session) { directory.prune(session, of: user) }
+                if let session = SessionID(route.session) {
+                    directory.prune(session, of: user, atMilliseconds: roster.lastSign(of: route.holder))
+                }
                 continue
             }
             sessions += 1
@@ -134,8 +136,11 @@ final class EventRouter: Sendable {
 
     /// Repeats the last number to every node that was sent something, so that a lost last message is noticed; and tells
     /// all nodes that this one is there.
-    func heartbeat() {
+    ///
+    /// - Parameter hasLease: As far as this node knows. Without one it does not vouch for itself: others count it out.
+    func heartbeat(hasLease: Bool = true) {
         for link in links.withLock({ Array($0.values) }) { link.heartbeat() }
+        guard hasLease else { return }
         let presence = NodeMessage(sender: own, link: 0, number: 0, isHeartbeat: true, deliveries: [])
         bus.publish(BusMessage(subject: subjects.nodesAll, payload: presence.encoded()))
     }

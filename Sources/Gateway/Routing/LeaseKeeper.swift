@@ -14,7 +14,12 @@ final class LeaseKeeper: Sendable {
         var isBeating = false
         /// A beat was asked for during a beat.
         var isAskedAgain = false
+        /// When the newest renewal that worked was asked for, in nanoseconds of the monotonic clock.
+        var renewedAt: UInt64?
     }
+
+    /// How long all nodes have to renew their leases and to register anew, after a store that was away.
+    private static let returnMilliseconds = Int64(Limits.leaseRefreshSeconds + 1) * 1000
 
     private let node: NodeContext
     private let repair: Repair
@@ -58,14 +63,22 @@ final class LeaseKeeper: Sendable {
 
     private func beatOnce() async {
         await renew()
-        node.router.heartbeat()
+        node.router.heartbeat(hasLease: hasLease)
+        node.presenceCenter.beat()
         node.router.settle(node.timelines)
         node.metrics.sessions.record(node.sessionCount.current)
         node.metrics.pendingRemovals.record(node.directory.pendingRemovals)
         node.metrics.nodesAlive.record(node.roster.alive.count)
     }
 
+    /// As far as this node knows.
+    private var hasLease: Bool {
+        let now = node.time.monotonicNanoseconds()
+        return state.withLock { $0.renewedAt.map { now - $0 < UInt64(Limits.leaseSeconds) * 1_000_000_000 } ?? false }
+    }
+
     private func renew() async {
+        let askedAt = node.time.monotonicNanoseconds()
         let record = NodeRecord(
             incarnation: node.incarnation, sinceMilliseconds: node.startedAtMilliseconds,
             sessions: node.sessionCount.current, draining: node.readiness.isDraining, version: Version.text,
@@ -84,20 +97,26 @@ final class LeaseKeeper: Sendable {
         }
         let (isFirst, wasAway) = state.withLock { state in
             defer { (state.isFirst, state.wasAway) = (false, false) }
+            state.renewedAt = askedAt
             return (state.isFirst, state.wasAway)
         }
+        let draining = Set(node.roster.nodes.filter(\.draining).map(\.incarnation))
         let gone = node.roster.update(renewal.alive)
         inbound.withLock { $0.forget(gone) }
         node.router.forget(gone)
         let lost = renewal.wasLost && !isFirst
-        node.directory.repair(everything: lost)
+        if lost || wasAway { node.roster.doubt() }
+        node.directory.repair(lost ? .everything : wasAway ? .recent : .nothing)
         if lost {
+            node.presenceCenter.recheckAll(because: "the lease was lost", afterMilliseconds: Self.returnMilliseconds)
             node.logger.warning("the lease was lost: all sessions are registered anew")
             repair.run(because: "the lease was lost")
         } else if wasAway {
+            node.presenceCenter.recheckAll(because: "the store is back", afterMilliseconds: Self.returnMilliseconds)
             repair.run(because: "the store is back")
         } else if !gone.isEmpty {
             // Its last hints may never have left it.
+            node.presenceCenter.gone(gone, leftBehind: !gone.isSubset(of: draining))
             for incarnation in gone { node.logger.info("a node is gone", metadata: ["incarnation": "\(incarnation)"]) }
             repair.run(because: "a node is gone")
         }
@@ -110,7 +129,7 @@ final class LeaseKeeper: Sendable {
             return repair.run(because: "an unreadable message")
         }
         guard message.sender != node.incarnation else { return }
-        node.roster.heard(message.sender)
+        node.roster.heard(message.sender, isVouching: !isNumbered && message.isHeartbeat)
         if isNumbered {
             switch inbound.withLock({ $0.judge(message) }) {
             case .next: break

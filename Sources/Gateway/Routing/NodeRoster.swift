@@ -15,7 +15,14 @@ final class NodeRoster: Sendable {
         var alive: Set<Incarnation> = []
         /// Holders that no renewal knew, with the renewals that may still pass before they count as dead.
         var unknown: [Incarnation: Int] = [:]
-        var dead: Set<Incarnation> = []
+        /// Those that are gone, and when they gave their last sign (ms since 1970).
+        var dead: [Incarnation: Int64] = [:]
+        /// The nodes that the newest renewal knew.
+        var leased: Set<Incarnation> = []
+        /// When nodes last said on the bus that they have a lease.
+        var vouched: [Incarnation: (nanoseconds: UInt64, wallMilliseconds: Int64)] = [:]
+        /// Until then the store may have lost leases, and the nodes have not renewed them yet.
+        var doubtUntilNanoseconds: UInt64 = 0
         /// Nodes that were heard since the renewal under way was asked for: its answer may be older than they are.
         var heard: Set<Incarnation> = []
     }
@@ -25,10 +32,12 @@ final class NodeRoster: Sendable {
     private static let deadMax = 10_000
 
     let own: Incarnation
+    private let time: any TimeSource
     private let state: Mutex<State>
 
-    init(own: Incarnation) {
+    init(own: Incarnation, time: any TimeSource = SystemTime()) {
         self.own = own
+        self.time = time
         state = Mutex(State(alive: [own]))
     }
 
@@ -39,7 +48,7 @@ final class NodeRoster: Sendable {
     func standing(of holder: Incarnation) -> Standing {
         state.withLock { state in
             if state.alive.contains(holder) { return .alive }
-            if state.dead.contains(holder) { return .dead }
+            if state.dead[holder] != nil { return .dead }
             if state.unknown[holder] == nil { state.unknown[holder] = Self.patienceRenewals }
             return .unknown
         }
@@ -53,26 +62,65 @@ final class NodeRoster: Sendable {
         state.withLock { state in
             let before = state.alive
             state.nodes = nodes
+            state.leased = Set(nodes.map(\.incarnation))
             state.alive = Set(nodes.map(\.incarnation)).union(state.heard).union([own])
             let gone = before.subtracting(state.alive)
-            state.dead.formUnion(gone)
+            let now = time.wallMilliseconds()
+            for holder in gone { state.dead[holder] = state.vouched[holder]?.wallMilliseconds ?? now }
             for (holder, left) in state.unknown {
                 state.unknown[holder] = left > 0 && !state.alive.contains(holder) ? left - 1 : nil
-                if left == 0, !state.alive.contains(holder) { state.dead.insert(holder) }
+                if left == 0, !state.alive.contains(holder) { state.dead[holder] = now }
             }
-            state.dead.subtract(state.alive)
-            if state.dead.count > Self.deadMax { state.dead = gone }
+            for holder in state.alive { state.dead[holder] = nil }
+            if state.dead.count > Self.deadMax { state.dead = state.dead.filter { gone.contains($0.key) } }
+            if state.vouched.count > Self.deadMax { state.vouched = [:] }
             return gone
         }
     }
 
     /// A message from this node arrived: it is alive, whatever the last renewal said.
-    func heard(_ incarnation: Incarnation) {
+    ///
+    /// - Parameter isVouching: It says that it has a lease.
+    func heard(_ incarnation: Incarnation, isVouching: Bool = false) {
+        let (now, wall) = (time.monotonicNanoseconds(), time.wallMilliseconds())
         state.withLock { state in
             state.alive.insert(incarnation)
             state.heard.insert(incarnation)
-            state.dead.remove(incarnation)
+            state.dead[incarnation] = nil
             state.unknown[incarnation] = nil
+            if isVouching { state.vouched[incarnation] = (now, wall) }
         }
+    }
+
+    // MARK: Presence
+
+    /// How the holder of a session stands as far as presence is concerned (ADR 16): by its lease alone. The bus only delays
+    /// the verdict, for a lease that the store lost or that is younger than the newest renewal.
+    func presence(of holder: Incarnation) -> HolderStanding {
+        let now = time.monotonicNanoseconds()
+        return state.withLock { state in
+            if holder == own || state.leased.contains(holder) { return .alive }
+            let vouch = state.vouched[holder]?.nanoseconds ?? 0
+            if vouch > 0, now - vouch < UInt64(Limits.presenceVouchMilliseconds) * 1_000_000 { return .doubtful }
+            if now < state.doubtUntilNanoseconds { return .doubtful }
+            if let at = state.dead[holder] { return .dead(atMilliseconds: at) }
+            if let at = state.vouched[holder]?.wallMilliseconds { return .dead(atMilliseconds: at) }
+            guard let left = state.unknown[holder] else {
+                state.unknown[holder] = Self.patienceRenewals
+                return .doubtful
+            }
+            // Two renewals: the second one was asked for after the session was found, and a node has a lease before it has
+            // sessions.
+            return left > Self.patienceRenewals - 2 ? .doubtful : .dead(atMilliseconds: nil)
+        }
+    }
+
+    /// When a dead node gave its last sign; nil when that is not known.
+    func lastSign(of holder: Incarnation) -> Int64? { state.withLock { $0.dead[holder] } }
+
+    /// The store was away: nodes whose lease it does not know have a moment to renew it.
+    func doubt() {
+        let until = time.monotonicNanoseconds() + UInt64(Limits.leaseRefreshSeconds + 1) * 1_000_000_000
+        state.withLock { $0.doubtUntilNanoseconds = until }
     }
 }

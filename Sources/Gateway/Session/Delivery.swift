@@ -169,13 +169,13 @@ extension ByteBuffer {
         writeShort(name)
     }
 
-    fileprivate mutating func writeShort(_ text: String) {
+    mutating func writeShort(_ text: String) {
         let bytes = text.utf8.prefix(255)
         writeInteger(UInt8(bytes.count))
         writeBytes(bytes)
     }
 
-    fileprivate mutating func readShort() -> String? {
+    mutating func readShort() -> String? {
         readInteger(as: UInt8.self).flatMap { readString(length: Int($0)) }
     }
 

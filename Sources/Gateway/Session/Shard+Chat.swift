@@ -223,6 +223,9 @@ extension Shard {
         ) { shard, slot, outcome in
             guard let outcome else { return shard.refuse(id, missing, slot) }
             if let next { next(shard, slot) } else { shard.ok(id, JSONWriter.object { _ in }, slot) }
+            if case .block(let other, let on) = change, outcome.entry != nil {
+                node.presenceCenter.changed(PresenceChange(user: user, kind: .blocked(other, on: on)))
+            }
             if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
         }
     }

@@ -161,7 +161,7 @@ extension Shard {
     // MARK: Live events
 
     /// - Parameter frames: `count` of them.
-    private func live(_ frames: ByteBuffer, _ slot: Int32, count: Int = 1) {
+    func live(_ frames: ByteBuffer, _ slot: Int32, count: Int = 1) {
         guard sessions[slot].phase == .live, sessions[slot].stream != nil else { return }
         guard sessions[slot].connection.isWritable else {
             node.metrics.liveDropped.increment(by: count)

@@ -146,7 +146,7 @@ extension Shard {
     private func open(_ hello: Operation.Hello, _ id: [UInt8]?, _ slot: Int32, _ token: VerifiedToken) {
         let record = SessionRecord(
             session: .new(), holder: node.incarnation, device: hello.device,
-            sinceMilliseconds: node.time.wallMilliseconds())
+            sinceMilliseconds: node.time.wallMilliseconds(), isInvisible: hello.invisible)
         sessions[slot].token = token
         sessions[slot].record = record
         sessions[slot].stream = nil

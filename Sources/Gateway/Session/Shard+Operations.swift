@@ -65,6 +65,8 @@ extension Shard {
                 leaveTopic(topic, slot)
             }
             ok(id, ServerFrames.topic(topic), slot)
+        case .presenceWatch(let users): watchPresence(users, user, id, slot)
+        case .presenceUnwatch(let users): unwatchPresence(users, id, slot)
         case .chat(let operation): chat(operation, user, id, slot)
         }
     }

@@ -25,6 +25,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     /// The first session of each user; the others follow by `nextOfUser`.
     var users: [UserID: Int32] = [:]
     var topics: [Topic: Set<Int32>] = [:]
+    var watches = ShardWatches()
     /// Slots with bytes written and not flushed.
     var dirty: [Int32] = []
     /// Seconds since the shard began, counted by the sweep.
@@ -73,6 +74,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         unlink(slot, user)
         for topic in sessions[slot].topics { leaveTopic(topic, slot) }
         sessions[slot].topics = []
+        unwatchAll(slot)
         sessions[slot].record = nil
         node.sessionCount.subtract()
         node.directory.remove(record.session, of: user)

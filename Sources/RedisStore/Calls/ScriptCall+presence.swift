@@ -57,15 +57,19 @@ extension ReplyFields {
 }
 
 extension SessionRecord {
-    /// `holder|since|device`; none of their character sets has a bar.
-    var stored: String { "\(holder.text)|\(sinceMilliseconds)|\(device?.text ?? "")" }
+    /// `holder|since|device`; none of their character sets has a bar. An exclamation mark before the device says that the
+    /// session is invisible (`remove.lua` looks for it).
+    var stored: String { "\(holder.text)|\(sinceMilliseconds)|\(isInvisible ? "!" : "")\(device?.text ?? "")" }
 
     init?(session: String, stored: String) {
         let parts = stored.split(separator: "|", omittingEmptySubsequences: false)
         guard parts.count == 3, let session = SessionID(session), let holder = Incarnation(text: parts[0]),
             let since = Int64(parts[1])
         else { return nil }
-        self.init(session: session, holder: holder, device: DeviceName(parts[2]), sinceMilliseconds: since)
+        let isInvisible = parts[2].hasPrefix("!")
+        self.init(
+            session: session, holder: holder, device: DeviceName(parts[2].dropFirst(isInvisible ? 1 : 0)),
+            sinceMilliseconds: since, isInvisible: isInvisible)
     }
 }
 

@@ -46,12 +46,16 @@ public enum Operation: Hashable, Sendable {
     case inboxRead(InboxRead)
     case subscribe(Topic)
     case unsubscribe(Topic)
+    case presenceWatch([UserID])
+    case presenceUnwatch([UserID])
     case chat(ChatOperation)
 
     public struct Hello: Hashable, Sendable {
         public var token: String?
         public var device: DeviceName?
         public var resume: Cursor?
+        /// Others do not see that this session is there.
+        public var invisible: Bool
     }
 
     public struct Sync: Hashable, Sendable {
@@ -86,6 +90,8 @@ public enum Operation: Hashable, Sendable {
         case "inbox.read": self = .inboxRead(try InboxRead(object))
         case "subscribe": self = .subscribe(try object.topic())
         case "unsubscribe": self = .unsubscribe(try object.topic())
+        case "presence.watch": self = .presenceWatch(try object.watchedUsers())
+        case "presence.unwatch": self = .presenceUnwatch(try object.watchedUsers())
         default:
             if let chat = try ChatOperation(op, object) {
                 self = .chat(chat)
@@ -105,6 +111,7 @@ extension Operation.Hello {
             self.device = device
         }
         resume = nil
+        invisible = try object.flag("invisible") ?? false
         guard let value = object.present("resume") else { return }
         guard let fields = value.object else { throw .badRequest("resume: must be an object") }
         let epoch = try fields.need("resume.epoch", try fields.text("epoch", at: "resume.epoch"))
@@ -198,6 +205,18 @@ extension JSONObject {
     func need<Value>(_ path: String, _ value: Value?) throws(ApusError) -> Value {
         guard let value else { throw .badRequest("\(path): is missing") }
         return value
+    }
+
+    /// `users`: each once, in the order of their first naming.
+    func watchedUsers() throws(ApusError) -> [UserID] {
+        let names = try need("users", try texts("users", countMax: Limits.presenceWatchUsersMax))
+        var users: [UserID] = []
+        var seen: Set<UserID> = []
+        for (index, name) in names.enumerated() {
+            guard let user = UserID(name) else { throw .badRequest("users[\(index)]: is no user id") }
+            if seen.insert(user).inserted { users.append(user) }
+        }
+        return users
     }
 
     func topic() throws(ApusError) -> Topic {

@@ -108,6 +108,25 @@ public enum ServerFrames {
         }
     }
 
+    /// A watched user is online. `since`: when the oldest session began.
+    public static func online(_ user: UserID, sinceMilliseconds since: Int64) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("ev", "presence")
+            $0.member("user", user.text)
+            $0.member("state", "online")
+            $0.member("since", since)
+        }
+    }
+
+    public static func offline(_ user: UserID, lastSeenMilliseconds lastSeen: Int64?) -> [UInt8] {
+        JSONWriter.object {
+            $0.member("ev", "presence")
+            $0.member("user", user.text)
+            $0.member("state", "offline")
+            if let lastSeen { $0.member("last_seen", lastSeen) }
+        }
+    }
+
     public static func behind(head: Int64) -> [UInt8] {
         JSONWriter.object {
             $0.member("ev", "behind")

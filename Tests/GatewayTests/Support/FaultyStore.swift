@@ -24,7 +24,7 @@ final class FaultyStore: Sendable {
     }
 
     /// Calls whose number tests look at.
-    enum Counted: Hashable, Sendable { case read, heads, unreadDrift, expire, renewLease }
+    enum Counted: Hashable, Sendable { case lookup, read, heads, unreadDrift, expire, renewLease }
 
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
@@ -138,8 +138,9 @@ extension FaultyStore: PresenceStore {
         pass(writes: true, done) { store.remove(sessions, of: user, nowMilliseconds: nowMilliseconds, $0) }
     }
 
-    func lookup(_ users: [UserID], _ done: @escaping Completion<[UserSessions]>) {
-        pass(done) { store.lookup(users, $0) }
+    func lookup(_ users: [UserID], withBlocked: Bool, _ done: @escaping Completion<[UserSessions]>) {
+        count(.lookup)
+        pass(done) { store.lookup(users, withBlocked: withBlocked, $0) }
     }
 
     func renewLease(_ node: NodeRecord, seconds: Int, _ done: @escaping Completion<LeaseRenewal>) {

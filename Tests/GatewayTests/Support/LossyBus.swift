@@ -12,7 +12,7 @@ final class LossyBus: Bus {
 
     init(_ bus: any Bus) { self.bus = bus }
 
-    /// Whether messages with deliveries to single nodes are dropped. Heartbeats pass.
+    /// Whether messages with deliveries to single nodes, and changes of presence, are dropped. Heartbeats pass.
     func setLosing(_ isLosing: Bool) { losing.store(isLosing, ordering: .relaxed) }
     /// How many were dropped.
     var lostCount: Int { lost.load(ordering: .relaxed) }
@@ -20,14 +20,17 @@ final class LossyBus: Bus {
     var isConnected: Bool { bus.isConnected }
 
     func publish(_ message: BusMessage) {
-        if losing.load(ordering: .relaxed), message.subject.contains(".node."),
-            let hints = NodeMessage(message.payload),
-            !hints.isHeartbeat
-        {
+        if losing.load(ordering: .relaxed), Self.isHint(message) {
             lost.add(1, ordering: .relaxed)
             return
         }
         bus.publish(message)
+    }
+
+    private static func isHint(_ message: BusMessage) -> Bool {
+        if message.subject.contains(".node.") { return NodeMessage(message.payload)?.isHeartbeat == false }
+        if message.subject.contains(".presence.") { return PresenceMessage(message.payload)?.isHeartbeat == false }
+        return false
     }
 
     func subscribe(
