@@ -208,5 +208,5 @@ extension Worker {
     }
 
     func topic(of session: Int) -> Int { (setup.first + session) % max(1, setup.topics) }
-    func topicName(_ topic: Int) -> String { "load.\(setup.run).\(topic)" }
+    func topicName(_ topic: Int) -> String { setup.topicName(topic) }
 }

@@ -36,6 +36,8 @@ struct WorkerSetup: Codable, Sendable {
     var sampleSeconds = 1
     /// Another server's protocol; nil is that of Apus.
     var peer: String?
+
+    func topicName(_ topic: Int) -> String { "load.\(run).\(topic)" }
 }
 
 /// Something that goes on at a rate.

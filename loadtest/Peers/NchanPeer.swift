@@ -47,13 +47,13 @@ struct NchanPeer: Peer {
             \(temporary)
                 server {
                     listen 127.0.0.1:\(port) backlog=4096;
-                    location ~ ^/sub/([a-zA-Z0-9_-]+)$ {
+                    location ~ ^/sub/([a-zA-Z0-9_.-]+)$ {
                         nchan_subscriber websocket;
                         nchan_channel_id $1;
                         nchan_subscriber_first_message newest;
                         nchan_websocket_ping_interval 0;
                     }
-                    location ~ ^/pub/([a-zA-Z0-9_-]+)$ {
+                    location ~ ^/pub/([a-zA-Z0-9_.-]+)$ {
                         nchan_publisher http;
                         nchan_channel_id $1;
                         nchan_message_buffer_length 1;

@@ -32,9 +32,6 @@ enum Upgrade {
 
     /// What a session listens to: its topic in a broadcast, else what is for its user alone.
     static func channel(_ session: Int, _ setup: WorkerSetup, _ users: Users) -> String {
-        setup.topics > 0 ? topicName((setup.first + session) % setup.topics) : users.name(session)
+        setup.topics > 0 ? setup.topicName((setup.first + session) % setup.topics) : users.name(session)
     }
-
-    /// As the worker names them.
-    static func topicName(_ topic: Int) -> String { "load-\(topic)" }
 }
