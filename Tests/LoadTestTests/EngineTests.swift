@@ -83,7 +83,9 @@ struct EngineTests {
             #expect(isText)
         }
         for percentile in [0, 50, 90, 99, 99.9, 100] {
-            #expect(merged.percentile(percentile) == whole.percentile(percentile))
+            // A bucket's other edge, at most.
+            let (one, other) = (Double(merged.percentile(percentile)), Double(whole.percentile(percentile)))
+            #expect(abs(one - other) <= other / 1000 + 1, "\(percentile)")
         }
         #expect(merged.counts.totalCount == 3000)
         let isText = merged.add(text: "5;6")

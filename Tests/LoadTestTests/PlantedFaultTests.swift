@@ -99,7 +99,13 @@ struct PlantedFaultTests {
     func cannotBegin() async throws {
         let scenario = RateScenario(kind: .notify, name: "notify", rate: 10, seconds: 1)
         let nobody = try FreePort.next()
-        let target = Target(urls: ["ws://127.0.0.1:\(nobody)/ws"], secret: ApusProcess.secret)
+        var target = Target(urls: ["ws://127.0.0.1:\(nobody)/ws"], secret: ApusProcess.secret)
+        await #expect(
+            "it does not say where to publish",
+            performing: { [target] in
+                _ = try await Self.run(scenario, LoadPlan(sessions: 2), target)
+            }, throws: { "\($0)".contains("--nats") })
+        (target.backends, target.apiKey) = (["http://127.0.0.1:\(nobody)"], ApusProcess.apiKey)
         let result = try await Self.run(scenario, LoadPlan(sessions: 2), target)
         #expect(result.verdict == .incomplete)
         #expect(result.failure?.contains("nobody listens at 127.0.0.1:\(nobody)") == true, "\(result.failure ?? "")")
