@@ -55,10 +55,5 @@ public struct StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { message }
 
     /// What the client is told. Details of the store stay in the log.
-    public var forClient: ApusError {
-        switch outcome {
-        case .notStored: .unavailable("the store is not available")
-        case .unknown: .unavailable("the store did not answer in time: it may have been done, repeat it")
-        }
-    }
+    public var forClient: ApusError { .unavailable("the store is not available") }
 }

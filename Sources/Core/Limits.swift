@@ -219,9 +219,6 @@ public enum Limits {
     public static let redisSentinelPollMilliseconds = 1000
     /// The same while the master is away: what is lost by it comes on top of every fail-over.
     public static let redisSentinelHurriedPollMilliseconds = 200
-    /// How long a gateway goes on asking what became of a message, before it closes the session without a reply: longer
-    /// than a fail-over of Redis with tight settings, shorter than the patience of clients.
-    public static let sendInDoubtSeconds = 15
     /// What `unavailable` tells a client to wait.
     public static let unavailableRetryMilliseconds = 1000
     /// How long a drain may take (G10).

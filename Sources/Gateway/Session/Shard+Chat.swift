@@ -60,21 +60,15 @@ extension Shard {
             conversation = made
         }
         let messenger = messenger
-        let message = SendsInDoubt.Message(
-            id: id, conversation: conversation, change: .send(cid: send.cid, body: send.body))
         ask(
-            slot, id, { messenger.commit(message.change, to: conversation, by: user, $0) },
-            unknown: { shard, slot in shard.doubt(message, slot) }
-        ) { shard, slot, outcome in shard.sent(message, outcome, slot) }
-    }
-
-    /// Answers a `send`.
-    func sent(_ message: SendsInDoubt.Message, _ outcome: CommitOutcome, _ slot: Int32) {
-        switch outcome {
-        case .appended(let commit): ok(message.id, commit.sent(in: message.conversation), slot)
-        case .duplicate(let commit): ok(message.id, commit.sent(in: message.conversation, duplicate: true), slot)
-        case .refused(let error): refuse(message.id, error, slot)
-        case .noted, .cursor: ok(message.id, JSONWriter.object { _ in }, slot)
+            slot, id, { messenger.commit(.send(cid: send.cid, body: send.body), to: conversation, by: user, $0) }
+        ) { shard, slot, outcome in
+            switch outcome {
+            case .appended(let commit): shard.ok(id, commit.sent(in: conversation), slot)
+            case .duplicate(let commit): shard.ok(id, commit.sent(in: conversation, duplicate: true), slot)
+            case .refused(let error): shard.refuse(id, error, slot)
+            case .noted, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
+            }
         }
     }
 

@@ -85,10 +85,9 @@ extension Shard {
     ///
     /// - Parameter isLarge: The answer may be as large as all that may wait for a session. Nothing is read behind such a
     ///   request until it is answered, so that one is all that can be held over `Limits.outputBytesMax` (G9).
-    /// - Parameter unknown: Called instead of an error reply when nobody knows whether it was done.
     func ask<Value: Sendable>(
         _ slot: Int32, _ id: [UInt8]?, isLarge: Bool = false, _ call: (@escaping Completion<Value>) -> Void,
-        unknown: (@Sendable (Shard, Int32) -> Void)? = nil, _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
+        _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
     ) {
         let key = key(slot)
         sessions[slot].operationsInFlight += 1
@@ -108,11 +107,7 @@ extension Shard {
                     if error.outcome == .unknown, let user = shard.sessions[slot].user {
                         shard.node.router.uncertain(user)
                     }
-                    if error.outcome == .unknown, let unknown {
-                        unknown(shard, slot)
-                    } else {
-                        shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
-                    }
+                    shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
                 }
                 shard.answered(slot, isLarge)
             }

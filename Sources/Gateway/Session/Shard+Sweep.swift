@@ -30,7 +30,6 @@ extension Shard {
             case .live: watch(slot, wallSeconds)
             }
         }
-        settleDoubts()
     }
 
     private func handshakeTimedOut(_ slot: Int32) {

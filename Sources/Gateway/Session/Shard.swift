@@ -30,8 +30,6 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     var dirty: [Int32] = []
     /// Seconds since the shard began, counted by the sweep.
     var tick: UInt32 = 0
-    /// Sessions with messages of which nobody knows whether they are stored.
-    var doubts: [SessionKey: SendsInDoubt] = [:]
     /// From the moment at which the node is asked to stop: nobody begins here any more.
     var isDraining = false
     /// Over how long sessions are sent away, once that has begun; for those that get their welcome after it.

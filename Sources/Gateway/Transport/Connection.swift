@@ -340,8 +340,6 @@ public struct PauseReasons: OptionSet, Sendable {
     public static let draining = PauseReasons(rawValue: 16)
     /// An answer that may fill the output by itself is on its way.
     public static let largeAnswer = PauseReasons(rawValue: 32)
-    /// It is not known whether a message was stored: what follows must come after it.
-    public static let doubt = PauseReasons(rawValue: 64)
 }
 
 extension Optional where Wrapped == ByteBuffer {
