@@ -91,7 +91,7 @@ struct PresenceFleetTests {
         try await Fleet.with { fleet in
             func commands() async throws -> Int {
                 let info = try await fleet.redis.command("INFO", "stats")
-                let line = info.split(separator: "\n").first { $0.hasPrefix("total_commands_processed:") }
+                let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("total_commands_processed:") }
                 return try #require(line?.split(separator: ":").last.flatMap { Int($0.filter(\.isNumber)) })
             }
             func perSecond() async throws -> Double {
