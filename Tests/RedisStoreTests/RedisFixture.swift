@@ -60,10 +60,10 @@ struct RedisFixture: Sendable {
     }
 }
 
-/// The wall clock stands, a day before everything that the suites do or later: entries of that day are then younger than
-/// the store's connections, as they are in life.
+/// The wall clock stands before everything that the suites do: entries are then younger than the store's connections, as
+/// they are in life.
 struct SampleTime: TimeSource {
-    var wall = RedisFixture.now - 86_400_000
+    var wall: Int64 = 0
 
     func wallMilliseconds() -> Int64 { wall }
     func monotonicNanoseconds() -> UInt64 { SystemTime().monotonicNanoseconds() }
