@@ -55,10 +55,13 @@ lint: ## Check the form of the Swift files
 format: ## Bring the Swift files into form
 	swift format --in-place --recursive Sources Tests loadtest benchmarks Package.swift
 
-bench: ## All figures of docs/performance.md, and its tables written anew
+bench: ## All figures of docs/performance.md and its tables: capacities, latency, Apus beside other servers, hot paths
 	@scripts/setup test
+	@scripts/setup peers
 	@swift build -c release
 	@.build/release/apus-loadtest bench --document docs/performance.md --reports .build/bench
+	@.build/release/apus-loadtest peers --document docs/performance.md
+	@.build/release/apus-microbench
 
 million: ## A million sessions on this machine, each notified and verified (about 10 minutes, 20 GB)
 	@scripts/setup test
