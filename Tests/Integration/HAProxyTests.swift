@@ -23,6 +23,7 @@ struct HAProxyTests {
                 for roamer in roamers { group.addTask { await roamer.live(everyMilliseconds: 1000) } }
                 defer { roamers.forEach { $0.leave() } }
                 try await eventually("everybody is there", within: 60) { roamers.allSatisfy(\.isConnected) }
+                roamers.forEach { $0.speakUp() }
                 let began = ContinuousClock.now
                 var leavings: [Leaving] = []
                 for node in fleet.nodes {

@@ -40,7 +40,7 @@ final class Roamer: Sendable {
     private let port: Int
     private let token: String
     private let record = Mutex(Record())
-    private let talks = Mutex(true)
+    private let talks = Mutex(false)
     private let lives = Mutex(true)
     private let isThere = Mutex(false)
 
@@ -54,6 +54,9 @@ final class Roamer: Sendable {
     var story: Record { record.withLock { $0 } }
     /// Whether it has a session now.
     var isConnected: Bool { isThere.withLock { $0 } }
+
+    /// Begins to talk. When the partner has no session yet, what is said is before what the partner hears.
+    func speakUp() { talks.withLock { $0 = true } }
 
     /// Goes on listening, but says nothing new.
     func fallSilent() { talks.withLock { $0 = false } }

@@ -47,6 +47,8 @@ struct StormTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for talker in talkers { group.addTask { await talker.live(everyMilliseconds: 200) } }
                 defer { talkers.forEach { $0.leave() } }
+                try await eventually("everybody is there", within: 60) { talkers.allSatisfy(\.isConnected) }
+                talkers.forEach { $0.speakUp() }
                 try await eventually("everybody talks", within: 60) { talkers.allSatisfy { $0.story.sent.count > 3 } }
                 let (said, asked) = (Self.said(talkers), issuer.requests.count)
                 let returned = try await Self.storm(away, node, token)
