@@ -20,6 +20,7 @@ struct MillionRun: Sendable {
         var plan = SitePlan(nodes: (sessions + sessionsPerNode - 1) / sessionsPerNode, store: .fleet)
         plan.executable = executable
         plan.notifiers = notifiers
+        plan.serversFirst = true
         plan.settings = [
             // A loop each: on few cores more of them are only more memory.
             "APUS_THREADS": "1", "APUS_CONNECTS_PER_SECOND": "0", "APUS_SESSIONS_PER_ADDRESS": "0",

@@ -196,7 +196,7 @@ extension Site {
                 arguments: [
                     "--port", "\(redisPort)", "--bind", "127.0.0.1", "--dir", redisFolder.path, "--save", "",
                     "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--maxmemory-policy", "noeviction",
-                ], cores: plan.serverCores, folder: redisFolder))
+                ], cores: plan.serverCores, isFirst: plan.serversFirst, folder: redisFolder))
         let natsPort = try FreePort.next()
         let natsFolder = try makeFolder("nats")
         let nats = try keep(
@@ -205,7 +205,7 @@ extension Site {
                 arguments: [
                     "-a", "127.0.0.1", "-p", "\(natsPort)", "-js", "-sd",
                     natsFolder.appendingPathComponent("store").path,
-                ], cores: plan.serverCores, folder: natsFolder))
+                ], cores: plan.serverCores, isFirst: plan.serversFirst, folder: natsFolder))
         try await redis.wait { try await self.redis(redisPort, "PING").contains("PONG") }
         try await nats.wait { nats.log.contains("Server is ready") }
         let url = "nats://127.0.0.1:\(natsPort)"

@@ -21,14 +21,17 @@ struct SitePlan: Equatable, Sendable {
     var nodeCores: [Int]?
     /// The processors of Redis and NATS; nil for all.
     var serverCores: [Int]?
+    /// Redis and NATS get a processor before anybody else, as on a machine of their own. Among a hundred processes that all
+    /// have something to do, Redis would get a hundredth of the machine, and a node gives up after 1.5 s.
+    var serversFirst = false
 
     /// What a reader of the report has to know.
     var notes: [String] {
         if peer != nil { return ["another server, which promises less: nothing durable, no numbers, no resume"] }
         guard store == .fleet else { return ["one embedded node: SQLite with synchronous=FULL"] }
-        return [
+        let redis =
             "Redis with appendonly yes (everysec) and noeviction; auto-aof-rewrite-percentage 0, so that no fork comes in between"
-        ]
+        return [redis] + (serversFirst ? ["Redis and NATS run with a nice value of -10 (root only)"] : [])
     }
 
     func check() throws {

@@ -15,7 +15,7 @@ final class SiteProcess: Sendable {
     ///   - folder: Exists already; its output goes to `output` there, its log to `log`.
     init(
         _ name: String, role: ProcessSeries.Role, executable: String, arguments: [String],
-        environment: [String: String] = [:], cores: [Int]?, folder: URL
+        environment: [String: String] = [:], cores: [Int]?, isFirst: Bool = false, folder: URL
     ) throws {
         (self.name, self.role, self.folder) = (name, role, folder)
         var (executable, arguments) = (executable, arguments)
@@ -23,6 +23,11 @@ final class SiteProcess: Sendable {
             // Before the program starts: threads that it makes inherit it, and Apus counts its processors at start.
             arguments = ["-c", cores.map(String.init).joined(separator: ","), executable] + arguments
             executable = try Executables.find("taskset", remedy: "it is in the package util-linux; or do not pin")
+        }
+        if isFirst {
+            // Who may not do that is told so, and the program starts all the same.
+            arguments = ["-n", "-10", executable] + arguments
+            executable = try Executables.find("nice", remedy: "it is in the package coreutils")
         }
         let files = try ["output", "log"].map { file in
             let url = folder.appendingPathComponent(file)
