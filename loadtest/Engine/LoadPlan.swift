@@ -56,12 +56,16 @@ struct LoadPlan: Equatable, Sendable {
         return split(setup, count)
     }
 
+    /// Of all workers together.
+    private static let handshakesMax = 1024
+
     /// An even number of sessions each, so that pairs stay together.
     private func split(_ setup: WorkerSetup, _ count: Int) -> [WorkerSetup] {
         let pairs = (sessions + 1) / 2
         return (0..<count).map { index in
             var own = setup
             own.index = index
+            own.handshakesMax = max(8, Self.handshakesMax / count)
             own.first = 2 * (pairs * index / count)
             own.count = min(sessions, 2 * (pairs * (index + 1) / count)) - own.first
             return own

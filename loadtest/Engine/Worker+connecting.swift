@@ -4,8 +4,9 @@ import Wire
 
 /// Getting connected, and coming back as the protocol's codes say (PROTOCOL §2.5).
 extension Worker {
-    /// Handshakes under way at once: what a listener's queue holds.
-    private static let handshakesMax = 512
+    /// Handshakes under way at once. The workers share a thousand: offered more than they carry, nodes whose answers take
+    /// ever longer would end in time-outs, and the run with them; so connecting slows down instead.
+    private var handshakesMax: Int { setup.handshakesMax }
     private static let handshakeSeconds: UInt64 = 20
     private static let backoffMilliseconds: ClosedRange<UInt64> = 200...10_000
 
@@ -23,18 +24,18 @@ extension Worker {
         guard begun < target else { return .max }
         let due = rampBase + Int(Double(now - rampStart) / 1e9 * rampRate) + 1
         // What could not begin in time is not made up for in one burst.
-        while begun < min(due, target), handshakes < Self.handshakesMax {
+        while begun < min(due, target), handshakes < handshakesMax {
             begun += 1
             connect(begun - 1, now)
         }
         guard begun < target else { return .max }
-        if handshakes >= Self.handshakesMax { return now + 5 * Clock.millisecond }
+        if handshakes >= handshakesMax { return now + 5 * Clock.millisecond }
         return max(rampStart + UInt64(Double(begun - rampBase) / rampRate * 1e9), now + Clock.millisecond / 5)
     }
 
     /// Connects again those whose time has come. - Returns: When to look again.
     func comeBack(_ now: UInt64) -> UInt64 {
-        while handshakes < Self.handshakesMax, let session = returning.next(by: now) {
+        while handshakes < handshakesMax, let session = returning.next(by: now) {
             let record = records + Int(session)
             if record.pointee.phase == .waiting {
                 connect(Int(session), now)
@@ -44,7 +45,7 @@ extension Worker {
                 connect(Int(session), now)
             }
         }
-        return returning.first.map { max($0, handshakes >= Self.handshakesMax ? now + 5 * Clock.millisecond : $0) }
+        return returning.first.map { max($0, handshakes >= handshakesMax ? now + 5 * Clock.millisecond : $0) }
             ?? .max
     }
 

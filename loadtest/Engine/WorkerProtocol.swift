@@ -34,6 +34,8 @@ struct WorkerSetup: Codable, Sendable {
     var origin: UInt64
     /// Seconds between samples.
     var sampleSeconds = 1
+    /// Handshakes under way at once.
+    var handshakesMax = 512
     /// Another server's protocol; nil is that of Apus.
     var peer: String?
 
