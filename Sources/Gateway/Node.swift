@@ -26,6 +26,8 @@ public final class Node: Sendable {
     private let metrics: @Sendable () -> String
     private let tls: TLSReloader?
     private let running = Mutex(Running())
+    /// Rounds of background work that have begun and not ended.
+    private let roundsUnderWay = AtomicCounter()
 
     private struct Running {
         var listener: Listener?
@@ -172,11 +174,13 @@ public final class Node: Sendable {
     }
 
     private func every(_ interval: Duration, _ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
-        Task.detached {
+        Task.detached { [roundsUnderWay] in
             while !Task.isCancelled {
                 try? await Task.sleep(for: interval)
-                guard !Task.isCancelled else { return }
-                await body()
+                roundsUnderWay.add()
+                // Asked after it was counted: `stop` cancels first and looks at the count then.
+                if !Task.isCancelled { await body() }
+                roundsUnderWay.subtract()
             }
         }
     }
@@ -249,7 +253,10 @@ public final class Node: Sendable {
             await api.group.triggerGracefulShutdown()
             _ = await api.task.result
         }
-        for _ in 0..<40 where context.directory.pendingRemovals > 0 { try? await Task.sleep(for: .milliseconds(50)) }
+        // Whoever waits for the store must have its answer before the store is closed and the loops end.
+        for _ in 0..<60 where context.directory.pendingRemovals > 0 || roundsUnderWay.current > 0 {
+            try? await Task.sleep(for: .milliseconds(50))
+        }
         await context.presenceCenter.stop()
         await context.bus.close()
         _ = try? await answer { context.presence.dropLease(context.incarnation, $0) }

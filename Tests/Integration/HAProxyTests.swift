@@ -70,12 +70,15 @@ struct HAProxyTests {
         let until = ContinuousClock.now
         #expect(status == 0, "\(node.server.output.suffix(2000))")
         #expect(until - asked < .seconds(30))
+        let regrets = ["MISUSE", "has already shut down"].filter { node.server.output.contains($0) }
+        #expect(regrets.isEmpty, "\(node.server.output.suffix(3000))")
         try await node.start()
         return Leaving(node: node.server.name, from: from, until: until)
     }
 
     private func settle(_ roamers: [Roamer]) async throws {
         roamers.forEach { $0.fallSilent() }
+        try await eventually("everything said is answered", within: 60) { roamers.allSatisfy(\.isSilent) }
         for index in stride(from: 0, to: roamers.count, by: 2) {
             let (one, other) = (roamers[index], roamers[index + 1])
             // What is lost is for the audit to say, not for a time-out.

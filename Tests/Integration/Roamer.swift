@@ -35,12 +35,18 @@ final class Roamer: Sendable {
         var errors: [String] = []
     }
 
+    private struct Speech {
+        var isTalking = false
+        /// A message was said and its answer has not been heard.
+        var isAwaited = false
+    }
+
     let user: String
     let partner: String
     private let port: Int
     private let token: String
     private let record = Mutex(Record())
-    private let talks = Mutex(false)
+    private let speech = Mutex(Speech())
     private let lives = Mutex(true)
     private let isThere = Mutex(false)
 
@@ -56,13 +62,21 @@ final class Roamer: Sendable {
     var isConnected: Bool { isThere.withLock { $0 } }
 
     /// Begins to talk. When the partner has no session yet, what is said is before what the partner hears.
-    func speakUp() { talks.withLock { $0 = true } }
+    func speakUp() { speech.withLock { $0.isTalking = true } }
 
-    /// Goes on listening, but says nothing new.
-    func fallSilent() { talks.withLock { $0 = false } }
+    /// Goes on listening, but says nothing new. What was said and not answered is still repeated.
+    func fallSilent() { speech.withLock { $0.isTalking = false } }
+    /// Whether it has fallen silent and every message has its answer: `story.sent` grows no more.
+    var isSilent: Bool { speech.withLock { !$0.isTalking && !$0.isAwaited } }
     func leave() { lives.withLock { $0 = false } }
 
-    private var isTalking: Bool { talks.withLock { $0 } }
+    /// Whether it may say the next message; it has an unanswered one then.
+    private func beginsToSpeak() -> Bool {
+        speech.withLock {
+            if $0.isTalking { $0.isAwaited = true }
+            return $0.isTalking
+        }
+    }
     private var isAlive: Bool { lives.withLock { $0 } }
 
     // MARK: Its life
@@ -113,7 +127,7 @@ final class Roamer: Sendable {
         var nextWord = ContinuousClock.now + .milliseconds(Int.random(in: 0...everyMilliseconds))
         while isAlive {
             let now = ContinuousClock.now
-            if !memory.isBusy, now >= memory.notBefore, memory.wasSaid || (isTalking && now >= nextWord) {
+            if !memory.isBusy, now >= memory.notBefore, memory.wasSaid || (now >= nextWord && beginsToSpeak()) {
                 guard await say(client, &memory) else { return }
                 let pause = Int.random(in: everyMilliseconds / 2...everyMilliseconds * 3 / 2)
                 nextWord = ContinuousClock.now + .milliseconds(pause)
@@ -193,6 +207,7 @@ final class Roamer: Sendable {
                 record.withLock { $0.sent.append(said) }
                 memory.number += 1
                 memory.wasSaid = false
+                speech.withLock { $0.isAwaited = false }
             } else {
                 let wait = frame["error"]?.object?["retry_ms"]?.integer ?? 1000
                 memory.notBefore = ContinuousClock.now + .milliseconds(wait)

@@ -17,7 +17,8 @@ struct FanOutSweeper: Sendable {
                     limit: Self.conversationsPerRun, beforeMilliseconds: before, nowMilliseconds: now, $0)
             })
         else { return }
-        for ticket in tickets { await finish(ticket) }
+        // What a node that leaves does not finish, another one claims.
+        for ticket in tickets where !Task.isCancelled { await finish(ticket) }
     }
 
     /// Brings every member to the log's head.

@@ -26,6 +26,8 @@ struct Session {
     var phase = Phase.connecting
     /// When the present phase has lasted too long; in ticks of the shard. Unused while live.
     var deadline: UInt32
+    /// When the shard's wheel has it next; `watch` brings that forward.
+    var nextLook: UInt32 = .max
     var lastSign: UInt32
     var nextPing: UInt32 = .max
     /// Since when its output is full.

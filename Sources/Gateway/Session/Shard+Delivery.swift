@@ -124,7 +124,7 @@ extension Shard {
         guard case .success(let page) = result else {
             // The sweep asks again; the socket stays up meanwhile (G11).
             sessions[slot].stream?.readFailed()
-            return
+            return watch(slot)
         }
         var part = page
         part.entries = Self.firstPart(of: page.entries)
@@ -145,7 +145,9 @@ extension Shard {
         sessions[slot].connection.flush()
         // A failed flush ends the connection at once.
         guard sessions.isUsed(slot) else { return }
-        if sessions[slot].connection.isWritable { read(slot) } else { sessions[slot].stream?.readFailed() }
+        if sessions[slot].connection.isWritable { return read(slot) }
+        sessions[slot].stream?.readFailed()
+        watch(slot)
     }
 
     /// As many of the entries as may wait for one session (G9): at least two, since the first of a read may be known.
@@ -188,6 +190,7 @@ extension Shard {
             if sessions[slot].phase == .live { connection.resume(.output) }
         } else {
             sessions[slot].slowSince = nowTick
+            watch(slot)
             if sessions[slot].phase == .live { connection.pause(.output) }
         }
     }

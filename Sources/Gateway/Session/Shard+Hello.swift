@@ -175,6 +175,7 @@ extension Shard {
             seq: found.head.seq, last: found.head.last, resumed: found.verdict == .resumed, resync: resync,
             unread: found.unread, pingMilliseconds: node.configuration.pingSeconds * 1000)
         sessions[slot].phase = .live
+        watch(slot)
         send(json: ServerFrames.welcome(opening.id, welcome), to: slot)
         let entries = Self.firstPart(of: found.entries)
         let replayed = entries.last.map { ($0.seq, $0.id) } ?? (found.head.seq, found.head.last)

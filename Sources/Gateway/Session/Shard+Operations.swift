@@ -141,6 +141,7 @@ extension Shard {
             switch result {
             case .success(let token) where token.user == user:
                 shard.sessions[slot].token = token
+                shard.watch(slot)
                 shard.ok(id, ServerFrames.expires(token.expiresAtSeconds), slot)
             case .success:
                 shard.send(json: ServerFrames.error(id, ApusError(.forbidden, "token: is another user's")), to: slot)

@@ -4,6 +4,9 @@ import Timelines
 import Wire
 
 /// One timer per loop watches every deadline (DESIGN §5): handshakes, `hello`, pings, silence, tokens, slow readers.
+///
+/// It looks only at sessions whose time has come. Whoever gives a session an earlier deadline calls `watch`; one that is
+/// put off needs nothing, the look finds it.
 extension Shard {
     /// How often the sweep runs: half of the finest promise, a token's expiry within 2 s (G12).
     static let sweepInterval = TimeAmount.milliseconds(500)
@@ -20,15 +23,55 @@ extension Shard {
 
     private func sweep() {
         tick = nowTick
-        let wallSeconds = node.time.wallMilliseconds() / 1000
-        for slot in sessions.slots where sessions.isUsed(slot) {
-            switch sessions[slot].phase {
-            case .connecting: if tick > sessions[slot].deadline { handshakeTimedOut(slot) }
-            case .greeting, .opening:
-                if tick > sessions[slot].deadline { close(slot, .helloTimeout) }
-            case .closing: if tick > sessions[slot].deadline { sessions[slot].connection.abort() }
-            case .live: watch(slot, wallSeconds)
-            }
+        let wall = node.time.wallMilliseconds()
+        if hasWallClockJumped(wall) {
+            // Tokens expire by the wall clock: what was worked out with the old one is wrong.
+            for slot in sessions.slots where sessions.isUsed(slot) { look(at: slot, wall / 1000) }
+        }
+        for slot in deadlines.takeAll(upTo: tick) where sessions.isUsed(slot) && sessions[slot].nextLook <= tick {
+            sessions[slot].nextLook = .max
+            look(at: slot, wall / 1000)
+            if sessions.isUsed(slot) { watch(slot) }
+        }
+    }
+
+    /// Whether the wall clock was set since the last sweep.
+    private func hasWallClockJumped(_ wall: Int64) -> Bool {
+        let offset = wall - Int64(nowMilliseconds)
+        guard let known = wallOffset, abs(known - offset) <= 500 else {
+            defer { wallOffset = offset }
+            return wallOffset != nil
+        }
+        return false
+    }
+
+    /// Sees to it that the session is looked at when its next deadline has passed.
+    func watch(_ slot: Int32) {
+        let due = nextDeadline(of: slot)
+        guard due < sessions[slot].nextLook else { return }
+        sessions[slot].nextLook = deadlines.add(slot, at: due)
+    }
+
+    /// The tick at which `look` has something to do, when nothing happens until then.
+    private func nextDeadline(of slot: Int32) -> UInt32 {
+        guard sessions[slot].phase == .live else { return sessions[slot].deadline + 1 }
+        var due = min(sessions[slot].nextPing, sessions[slot].lastSign + silentTicksMax + 1)
+        if let since = sessions[slot].slowSince { due = min(due, since + UInt32(Limits.slowSessionSeconds) + 1) }
+        let now = nowTick
+        if sessions[slot].stream?.phase == .stale { due = min(due, now + 1) }
+        if let token = sessions[slot].token {
+            let left = token.expiresAtSeconds - node.time.wallMilliseconds() / 1000
+            due = min(due, now + UInt32(min(max(left, 0), 1_000_000)))
+        }
+        return due
+    }
+
+    private func look(at slot: Int32, _ wallSeconds: Int64) {
+        switch sessions[slot].phase {
+        case .connecting: if tick > sessions[slot].deadline { handshakeTimedOut(slot) }
+        case .greeting, .opening: if tick > sessions[slot].deadline { close(slot, .helloTimeout) }
+        case .closing: if tick > sessions[slot].deadline { sessions[slot].connection.abort() }
+        case .live: lookAtLive(slot, wallSeconds)
         }
     }
 
@@ -39,12 +82,16 @@ extension Shard {
             .error(408, "bad_request", "the request did not arrive within \(Limits.handshakeTimeoutSeconds) s"))
     }
 
-    private func watch(_ slot: Int32, _ wallSeconds: Int64) {
+    /// How long a client may say nothing at all.
+    private var silentTicksMax: UInt32 {
+        UInt32(Double(node.configuration.pingSeconds) * Limits.silentPingIntervals)
+    }
+
+    private func lookAtLive(_ slot: Int32, _ wallSeconds: Int64) {
         if let token = sessions[slot].token, wallSeconds >= token.expiresAtSeconds {
             return close(slot, .unauthenticated)
         }
-        let ping = UInt32(node.configuration.pingSeconds)
-        if tick > sessions[slot].lastSign + UInt32(Double(ping) * Limits.silentPingIntervals) {
+        if tick > sessions[slot].lastSign + silentTicksMax {
             return close(slot, .goingAway)
         }
         if let since = sessions[slot].slowSince, tick > since + UInt32(Limits.slowSessionSeconds) {
@@ -56,7 +103,7 @@ extension Shard {
             read(slot)
         }
         if tick >= sessions[slot].nextPing {
-            sessions[slot].nextPing = tick + ping
+            sessions[slot].nextPing = tick + UInt32(node.configuration.pingSeconds)
             send(FrameEncoder.ping, to: slot)
         }
     }

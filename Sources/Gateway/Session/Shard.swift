@@ -30,6 +30,10 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     var dirty: [Int32] = []
     /// Seconds since the shard began, counted by the sweep.
     var tick: UInt32 = 0
+    /// When sessions are looked at.
+    var deadlines = DeadlineWheel()
+    /// Wall clock less `nowMilliseconds` at the first sweep or since the clock was set.
+    var wallOffset: Int64?
     /// From the moment at which the node is asked to stop: nobody begins here any more.
     var isDraining = false
     /// Over how long sessions are sent away, once that has begun; for those that get their welcome after it.
@@ -55,6 +59,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         let slot = sessions.insert(
             Session(connection, now: now, deadline: now + UInt32(Limits.handshakeTimeoutSeconds)))
         connection.slot = slot
+        watch(slot)
         node.connectionCount.add()
         node.metrics.connections.increment()
     }
@@ -154,6 +159,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         guard sessions[slot].phase != .closing else { return }
         sessions[slot].phase = .closing
         sessions[slot].deadline = nowTick + UInt32(Limits.closeTimeoutSeconds)
+        watch(slot)
         node.metrics.closed(code)
         leaveHub(slot)
         sessions[slot].connection.close(code, reason)
@@ -164,6 +170,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     func ended(_ slot: Int32) {
         sessions[slot].phase = .closing
         sessions[slot].deadline = nowTick + UInt32(Limits.closeTimeoutSeconds)
+        watch(slot)
         leaveHub(slot)
     }
 
