@@ -92,7 +92,7 @@ struct ClusterTrait: SuiteTrait, TestScoping {
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
-        try await ClusterFixture.with { fixture in
+        try await ClusterFixture.with(adjust: { $0.waitLong() }) { fixture in
             try await ClusterFixture.$current.withValue(fixture) { try await function() }
         }
     }

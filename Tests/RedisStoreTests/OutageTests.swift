@@ -102,7 +102,7 @@ struct OutageTests {
     @Test("A sleep longer than the deadline ends in unknown, and passes")
     func longPause() async throws {
         try await RedisFixture.with(loops: 1) { fixture in
-            async let pause = fixture.server.command("DEBUG", "SLEEP", "2")
+            async let pause = fixture.server.command("DEBUG", "SLEEP", "4")
             let user = RedisFixture.user()
             var results: [String] = []
             try await eventually("an append meets the pause") {

@@ -18,13 +18,15 @@ struct RedisFixture: Sendable {
     static func the() throws -> RedisFixture { try #require(current) }
 
     static func start(
-        _ options: RedisServer.Options, loops: Int = 2, limits: StoreLimits = .forTests
+        _ options: RedisServer.Options, loops: Int = 2, limits: StoreLimits = .forTests,
+        adjust: (inout RedisConfiguration) -> Void = { _ in }
     ) async throws -> RedisFixture {
         let server = try await RedisServer.start(options)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
         do {
             var configuration = try RedisConfiguration(url: server.url())
             if options.tls { configuration.authorityFile = server.authorityFile }
+            adjust(&configuration)
             let store = try RedisStore(
                 configuration: configuration, eventLoopGroup: group, limits: limits, logger: quiet,
                 clock: SampleTime())
@@ -46,9 +48,9 @@ struct RedisFixture: Sendable {
     /// Runs a test on a server of its own, that it may hurt.
     static func with<Value>(
         _ options: RedisServer.Options = .init(), loops: Int = 2, limits: StoreLimits = .forTests,
-        _ body: (RedisFixture) async throws -> Value
+        adjust: (inout RedisConfiguration) -> Void = { _ in }, _ body: (RedisFixture) async throws -> Value
     ) async throws -> Value {
-        let fixture = try await start(options, loops: loops, limits: limits)
+        let fixture = try await start(options, loops: loops, limits: limits, adjust: adjust)
         do {
             let value = try await body(fixture)
             try await fixture.stop()
@@ -58,6 +60,11 @@ struct RedisFixture: Sendable {
             throw error
         }
     }
+}
+
+extension RedisConfiguration {
+    /// For suites that hurt no server and promise no times: a machine that is busy with other suites may take its own.
+    mutating func waitLong() { deadlineMilliseconds = 20_000 }
 }
 
 /// The wall clock stands before everything that the suites do: entries are then younger than the store's connections, as
@@ -79,7 +86,7 @@ struct RedisTrait: SuiteTrait, TestScoping {
     func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
-        try await RedisFixture.with(options) { fixture in
+        try await RedisFixture.with(options, adjust: { $0.waitLong() }) { fixture in
             try await RedisFixture.$current.withValue(fixture) { try await function() }
         }
     }
