@@ -20,12 +20,14 @@ enum Thresholds {
         // so is the figure: 570 to 620.
         "advance.call": 650,
         // hiredis makes an object of each word, which becomes a value; the event's record is read and its frame written.
-        "advance.reply": 585,
+        // Random as well: 560 to 620.
+        "advance.reply": 650,
 
         // Nothing for a session; what a batch costs is shared by all of them.
         "deliver.topic": 0.25,
-        // SwiftNIO's flush of one channel, in a debug build: 4, and a little for writes that meet a full socket.
-        "deliver.topic.socket": 4.5,
+        // SwiftNIO's flush of one channel, in a debug build: 4, and a little for writes that meet a full socket, more of
+        // them where other tests keep the machine busy. One more would be 5.
+        "deliver.topic.socket": 4.95,
         // The same for ten messages that are one write.
         "deliver.burst.socket": 0.5,
         "deliver.event": 5,

@@ -72,7 +72,7 @@ extension ConversationWriter {
             try append(.group(GroupChange(kind: .left, users: [at.author])), &at, gone: [at.author]))
     }
 
-    private func isMember(_ user: UserID, _ at: Standing) throws -> Bool {
+    func isMember(_ user: UserID, _ at: Standing) throws -> Bool {
         guard let member = try conversations.member(user, of: at.row.key) else { return false }
         return member.removed == nil
     }

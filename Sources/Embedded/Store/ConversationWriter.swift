@@ -135,7 +135,10 @@ struct ConversationWriter {
         guard let entry, let previous = try log.position(number - 1, at.row.key) else {
             throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a log has a hole")
         }
-        return .duplicate(try commit(entry, previous, at))
+        // Whom the entry named and who went since may not have it yet: who repeats the request brings it to them too.
+        var gone: [UserID] = []
+        if case .group(let change) = entry.content { gone = try change.users.filter { try !isMember($0, at) } }
+        return .duplicate(try commit(entry, previous, at, gone: gone))
     }
 
     func noted(_ at: Standing, changed: Bool, deliveredN: Int64? = nil) throws -> CommitOutcome {

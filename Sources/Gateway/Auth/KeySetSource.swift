@@ -47,6 +47,7 @@ struct KeySetFile: KeySetSource {
 struct KeySetURL: KeySetSource {
     let url: String
     let isLive = true
+    /// For the whole answer; no part of it may let wait for half of that.
     var timeoutSeconds: Int64 = 10
 
     func read() async throws -> (document: [UInt8], maxAgeSeconds: Int?) {
@@ -67,7 +68,7 @@ struct KeySetURL: KeySetSource {
         var configuration = HTTPClient.Configuration(
             // A redirect could lead from https to anywhere.
             redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(5), read: .seconds(5)))
+            timeout: .init(connect: .seconds(5), read: .milliseconds(timeoutSeconds * 500)))
         configuration.httpVersion = .http1Only
         return try await HTTPClient.withHTTPClient(configuration: configuration) { client in
             var request = HTTPClientRequest(url: url)

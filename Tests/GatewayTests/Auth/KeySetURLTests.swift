@@ -65,7 +65,9 @@ struct KeySetURLTests {
     func shutdownWhileFetching() async throws {
         let set = TestKey.keySet([try await Keys.es256])
         try await withServer(.init(body: set)) { server in
-            let verifier = TokenVerifier(AuthConfiguration(jwks: .url(server.url)), logger: Fixtures.logger)
+            let patient = KeySetURL(url: server.url, timeoutSeconds: 120)
+            let verifier = TokenVerifier(
+                AuthConfiguration(jwks: .url(server.url)), keySet: patient, logger: Fixtures.logger)
             try await verifier.start()
             server.set(.init(body: set, stallAfterBytes: 10))
             let reload = Task { await verifier.reload() }
@@ -73,7 +75,7 @@ struct KeySetURLTests {
             let began = ContinuousClock.now
             await verifier.shutdown()
             await reload.value
-            #expect(ContinuousClock.now - began < .seconds(4), "the fetch's own limit is 10 s, its read limit 5 s")
+            #expect(ContinuousClock.now - began < .seconds(30), "the fetch's own limits are 120 s and 60 s")
             #expect(await verifier.refusal(try await Keys.es256.token(Fixtures.payload)) == nil)
         }
     }
