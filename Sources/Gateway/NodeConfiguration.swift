@@ -39,6 +39,8 @@ public struct NodeConfiguration: Sendable {
     public var roles: Set<NodeRole> = Set(NodeRole.allCases)
     /// Event loop threads; 0 means one per core.
     public var threads = 0
+    /// Whether threads that are woken leave the processor to those that run (ADR 21).
+    public var schedulesInBatches = true
 
     /// The folder of the embedded store; also holds `dev-secrets.json` in dev mode.
     public var dataFolder = "./data"

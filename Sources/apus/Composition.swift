@@ -31,6 +31,8 @@ struct Composition {
     /// - Throws: `ConfigurationError` or `UnreachableError` for what kept the node from starting.
     func run() async throws {
         OpenFiles.raiseLimit(logger)
+        // Before there are loops and the threads of the bus.
+        if configuration.schedulesInBatches { Scheduling.batch(logger) }
         let threads = configuration.threads > 0 ? configuration.threads : Processors.available
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads)
         do { try await run(on: group) } catch let error as StartupError {

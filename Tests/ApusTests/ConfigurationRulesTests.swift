@@ -27,6 +27,9 @@ struct ConfigurationRulesTests {
         #expect(strict.redis?.durability == .strict && strict.nats?.replicas == 3)
         #expect(try await problem("--durability", "double").hasPrefix("--durability=double is no durability; give"))
         #expect(both.nats?.url == "nats://a,nats://b")
+        #expect(both.schedulesInBatches)
+        #expect(try await !load("--scheduling", "normal").node.schedulesInBatches)
+        #expect(try await problem("--scheduling", "fifo").hasPrefix("--scheduling=fifo is no scheduling; give batch"))
         #expect(!both.isEmbedded)
         #expect(try await load().node.isEmbedded)
     }

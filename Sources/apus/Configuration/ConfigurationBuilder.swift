@@ -30,6 +30,7 @@ struct ConfigurationBuilder {
         node.natsPrefix = try natsPrefix()
         node.node = try nodeID() ?? node.node
         node.threads = try values.number(.threads, in: 0...1024)
+        node.schedulesInBatches = try schedulesInBatches()
         node.sessionsPerUser = try values.number(.sessionsPerUser, in: 0...Self.sessionsMax)
         node.sessionsPerAddress = try values.number(.sessionsPerAddress, in: 0...Self.sessionsMax)
         node.connectsPerSecond = try values.number(.connectsPerSecond, in: 0...Self.sessionsMax)
@@ -147,6 +148,14 @@ struct ConfigurationBuilder {
                 url: nats, certificateAuthority: try values.file(.natsCA), credentials: try values.file(.natsCreds),
                 replicas: try values.number(.natsReplicas, in: 1...5))
         )
+    }
+
+    private func schedulesInBatches() throws -> Bool {
+        switch try values.text(.scheduling) {
+        case "batch", nil: return true
+        case "normal": return false
+        default: throw values.problem(.scheduling, "is no scheduling", "give batch or normal")
+        }
     }
 
     private func durability() throws -> Durability {

@@ -58,6 +58,11 @@ extension Setting {
     static let threads = Setting(
         "threads", .number, default: "0",
         about: "Event loop threads; 0 means one per processor that the process may run on.")
+    static let scheduling = Setting(
+        "scheduling", default: "batch",
+        about:
+            "batch (Linux): threads do not take the processor from each other, which a loaded node gains by; or normal."
+    )
 
     static let secret = Setting(
         "auth.hs256.secret", .text, shown: .secret,
@@ -117,7 +122,7 @@ extension Setting {
     /// In the order in which they are shown.
     static let all: [Setting] = [
         config, dev, listen, backendListen, tlsCertificate, tlsKey, trustedProxies, origins,
-        data, redisURL, redisCA, durability, natsURL, natsPrefix, natsCA, natsCreds, natsReplicas, node, roles, threads,
+        data, redisURL, redisCA, durability, natsURL, natsPrefix, natsCA, natsCreds, natsReplicas, node, roles, threads, scheduling,
         secret, secretKeyID, allowShortSecret, jwks, userClaim, issuer, audience, queryToken, apiKeys,
         sessionsPerUser, sessionsPerAddress, connectsPerSecond, drainPerSecond, drainSeconds, groupFanOut, pingSeconds,
         logLevel, logFormat,

@@ -34,6 +34,25 @@ extension ApusProcess {
 
 @Suite("The executable, embedded: killed, stopped, signalled")
 struct ProcessTests {
+    #if os(Linux)
+        @Test(
+            "No thread takes the processor from another one, unless APUS_SCHEDULING says so (ADR 21)",
+            arguments: [("batch", 3), ("normal", 0)])
+        func scheduling(setting: String, policy: Int) async throws {
+            try await ApusProcess.run(environment: ["APUS_SCHEDULING": setting]) { process in
+                let folder = "/proc/\(process.server.processIdentifier)/task"
+                let threads = try FileManager.default.contentsOfDirectory(atPath: folder)
+                #expect(threads.count > 3)
+                for thread in threads {
+                    let text = try String(contentsOfFile: "\(folder)/\(thread)/stat", encoding: .utf8)
+                    // proc_pid_stat(5): `policy` is the 41st, the 39th behind the name in parentheses.
+                    let fields = try #require(text.split(separator: ")").last).split(separator: " ")
+                    #expect(fields[38] == "\(policy)")
+                }
+            }
+        }
+    #endif
+
     @Test(
         "kill -9 in the middle of publishing and a restart on the same data: nothing stored is lost, nothing doubled, resume is exact"
     )
