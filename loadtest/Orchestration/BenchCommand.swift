@@ -15,28 +15,12 @@ struct BenchCommand: AsyncParsableCommand {
         help: "Cases: broadcast, live, durable, dm, dm-fleet, idle, storm, half, half-slow. By default all.")
     var only: [String] = []
 
-    @Option(help: "Seconds of each step of a search for capacity.")
-    var stepSeconds = 4.0
-
-    @Option(help: "The executable of the nodes; by default `apus` beside this program.")
-    var apus: String?
-
-    @Option(help: "The document whose tables are written, such as docs/performance.md.")
-    var document: String?
-
     @Option(help: "A folder for a JSON result and an HTML report of each case.")
     var reports: String?
 
-    @Flag(help: "Leave nodes and load where the kernel puts them.")
-    var unpinned = false
-
-    @Flag(help: "Show no progress.")
-    var quiet = false
+    @OptionGroup var measure: MeasureOptions
 
     func validate() throws {
-        guard stepSeconds >= 3 else {
-            throw ValidationError("--step-seconds must be 3 at least: samples are of a second")
-        }
         let known = Bench().cases.map(\.name)
         for name in only where !known.contains(name) {
             throw ValidationError("--only \(name): the cases are \(known.joined(separator: ", "))")
@@ -45,16 +29,11 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var bench = Bench(executable: apus, stepSeconds: stepSeconds)
-        let processors = Executables.processors()
-        if !unpinned, let first = processors.first, let last = processors.last, first != last {
-            (bench.nodeCore, bench.loadCore) = (first, last)
-            try await Affinity.pin(to: last)
-        }
-        let display = LiveDisplay(form: quiet ? .none : .of(STDERR_FILENO))
+        let machine = measure.machine(Executables.processors())
+        var bench = try await measure.bench()
+        let display = measure.display()
         var rows: [Bench.Row] = []
-        var (machine, versions, allHeld) = (Machine.current(), [String: String](), true)
-        machine.cores = processors.isEmpty ? machine.cores : processors.count
+        var (versions, allHeld) = ([String: String](), true)
         for name in bench.cases.map(\.name) where only.isEmpty || only.contains(name) {
             guard let one = bench.cases.first(where: { $0.name == name }) else { continue }
             let result = try await bench.result(one, display)
@@ -69,7 +48,7 @@ struct BenchCommand: AsyncParsableCommand {
             Terminal.write(Self.line(row), to: STDOUT_FILENO)
             try save(one, result)
         }
-        if let document {
+        if let document = measure.document {
             try GeneratedTables.rewrite(
                 document,
                 [

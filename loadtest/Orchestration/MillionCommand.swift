@@ -24,10 +24,10 @@ struct MillionCommand: AsyncParsableCommand {
     var notifiers = 2
 
     @Option(help: "New sessions per second, if the nodes keep up.")
-    var connectsPerSecond = 4000.0
+    var connectsPerSecond = 6000.0
 
     @Option(help: "Notifications per second, if the nodes keep up.")
-    var rate = 4000.0
+    var rate = 3500.0
 
     @Option(help: "How many to break and have resume.")
     var drop = 10_000

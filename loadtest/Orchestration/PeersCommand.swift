@@ -15,37 +15,16 @@ struct PeersCommand: AsyncParsableCommand {
         help: "Besides Apus, only these: nats, nchan, uwebsockets, plain-nio.")
     var only: [String] = []
 
-    @Option(help: "Seconds of each step of a search for capacity.")
-    var stepSeconds = 4.0
-
-    @Option(help: "The executable of the nodes; by default `apus` beside this program.")
-    var apus: String?
-
-    @Option(help: "The document whose table is written, such as docs/performance.md.")
-    var document: String?
-
-    @Flag(help: "Leave servers and load where the kernel puts them.")
-    var unpinned = false
-
-    @Flag(help: "Show no progress.")
-    var quiet = false
+    @OptionGroup var measure: MeasureOptions
 
     func validate() throws {
-        guard stepSeconds >= 3 else {
-            throw ValidationError("--step-seconds must be 3 at least: samples are of a second")
-        }
         for name in only { _ = try Peers.named(name) }
     }
 
     func run() async throws {
-        var bench = Bench(executable: apus, stepSeconds: stepSeconds)
-        let processors = Executables.processors()
-        if !unpinned, let first = processors.first, let last = processors.last, first != last {
-            (bench.nodeCore, bench.loadCore) = (first, last)
-            try await Affinity.pin(to: last)
-        }
-        let comparison = Comparison(bench: bench)
-        let display = LiveDisplay(form: quiet ? .none : .of(STDERR_FILENO))
+        let machine = measure.machine(Executables.processors())
+        let comparison = Comparison(bench: try await measure.bench())
+        let display = measure.display()
         let (there, missing) = Peers.installed()
         for line in missing { Terminal.write(line + "\n", to: STDERR_FILENO) }
         let servers: [(title: String, peer: String?)] =
@@ -62,9 +41,7 @@ struct PeersCommand: AsyncParsableCommand {
         }
         let table = Comparison.table(lines)
         Terminal.write("\n" + table, to: STDOUT_FILENO)
-        guard let document else { return }
-        var machine = Machine.current()
-        machine.cores = processors.isEmpty ? machine.cores : processors.count
+        guard let document = measure.document else { return }
         try GeneratedTables.rewrite(
             document, ["peers": BenchText.heading(machine, versions) + ". Payloads of 100 bytes.\n\n" + table])
     }

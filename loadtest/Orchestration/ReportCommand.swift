@@ -9,6 +9,9 @@ struct ReportCommand: ParsableCommand {
     @Argument(help: "The file that --json wrote.", completion: .file())
     var file: String
 
+    @Option(help: "For a result of `million`: a document with a place for its table, such as docs/performance.md.")
+    var document: String?
+
     @OptionGroup var report: ReportOptions
 
     func run() throws {
@@ -19,6 +22,12 @@ struct ReportCommand: ParsableCommand {
         let result: RunResult
         do { result = try RunFile.result(data) } catch {
             throw ValidationError("\(file) is no result of apus-loadtest: \(error)")
+        }
+        if let document {
+            guard result.scenario == "million", result.failure == nil else {
+                throw ValidationError("--document: \(file) is no result of a million that was held")
+            }
+            try GeneratedTables.rewrite(document, ["million": MillionRun.table(result)])
         }
         try report.finish(result)
     }

@@ -23,8 +23,10 @@ struct IdleScenario: Scenario {
         let counted = Double(context.plan.sessions - first)
         try await run.pass(3, phase: "hold")
         let after = context.nodes()
+        let commandsBefore = await context.site?.redisCommands()
         try await run.pass(seconds, phase: "hold")
         let later = context.nodes()
+        let commandsAfter = await context.site?.redisCommands()
         // Idle sessions work all the same: one notification to each of some of them.
         if context.canPublish {
             try await run.perform(
@@ -42,6 +44,11 @@ struct IdleScenario: Scenario {
                     "node_cpu_us_per_session", "CPU of the node per session",
                     (later.cpuSeconds - after.cpuSeconds) / max(seconds, 1) / Double(context.plan.sessions) * 1e6,
                     "µs/s"))
+        }
+        if let commandsBefore, let commandsAfter, seconds > 0 {
+            // What nodes do by the clock (leases, sweeps), not what sessions cost: it is the same with more of them.
+            let each = Double(commandsAfter - commandsBefore) / seconds
+            figures.append(RunFigure("redis_commands_per_second", "Redis commands while idle", each.rounded(), "/s"))
         }
         return figures
     }

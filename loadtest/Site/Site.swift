@@ -86,6 +86,15 @@ final class Site: Sendable {
         return (Int(used.1) ?? 0, Int(resident.1) ?? 0)
     }
 
+    /// Commands that Redis has processed, those within scripts as well; nil without a Redis.
+    func redisCommands() async -> Int? {
+        let port = state.withLock { $0.redisPort }
+        guard port > 0, let info = try? await redis(port, "INFO", "stats"),
+            let commands = info.firstMatch(of: /total_commands_processed:(\d+)/)
+        else { return nil }
+        return Int(commands.1)
+    }
+
     /// Of what the site consists, with versions.
     func versions() async -> [String: String] {
         var versions: [String: String] = [:]

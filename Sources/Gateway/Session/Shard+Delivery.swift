@@ -34,19 +34,13 @@ extension Shard {
     private func deliver(_ delivery: Delivery) {
         switch delivery {
         case .event(let user, let seq, let previous, let id, let accepted, let frame):
-            var next = users[user] ?? -1
-            while next != -1 {
-                let slot = next
-                // Asked first: what the session is given may end it.
-                next = sessions[slot].nextOfUser
-                event(seq, previous, id, accepted, frame, slot)
-            }
+            forEachSession(of: user) { event(seq, previous, id, accepted, frame, $0) }
         case .head(let user, let epoch, let seq, let id):
             for slot in slots(of: user) { head(epoch, seq, id, slot) }
         case .liveUser(let user, let frame):
-            for slot in slots(of: user) { live(frame, slot) }
+            forEachSession(of: user) { live(frame, $0) }
         case .liveUsers(let users, let frame):
-            for user in users { for slot in slots(of: user) { live(frame, slot) } }
+            for user in users { forEachSession(of: user) { live(frame, $0) } }
         case .liveTopic(let topic, let frame):
             for slot in topics[topic] ?? [] { live(frame, slot) }
         case .liveAll(let frame):

@@ -114,6 +114,16 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
         if topics[topic]?.isEmpty == true { topics[topic] = nil }
     }
 
+    /// Hands over the slots of a user's sessions in this shard, one after another; `body` may end the session.
+    func forEachSession(of user: UserID, _ body: (Int32) -> Void) {
+        var next = users[user] ?? -1
+        while next != -1 {
+            let slot = next
+            next = sessions[slot].nextOfUser
+            body(slot)
+        }
+    }
+
     /// The slots of a user's sessions in this shard.
     func slots(of user: UserID) -> [Int32] {
         var slots: [Int32] = []

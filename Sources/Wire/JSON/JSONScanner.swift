@@ -14,8 +14,7 @@ struct JSONScanner {
     }
 
     /// Checks a whole document and gives its one value.
-    static func validate(_ document: some Collection<UInt8>, depthMax: Int) throws(JSONError) -> JSONValue {
-        let bytes = (document as? [UInt8])?[...] ?? (document as? ArraySlice<UInt8>) ?? Array(document)[...]
+    static func validate(_ bytes: ArraySlice<UInt8>, depthMax: Int) throws(JSONError) -> JSONValue {
         var scanner = JSONScanner(validated: bytes)
         guard UTF8Validator.isValid(bytes) else { throw JSONError("invalid UTF-8", at: 0) }
         scanner.skipSpace()
@@ -273,6 +272,11 @@ struct JSONScanner {
     }
 
     private mutating func walkPlain() {
-        while at < bytes.endIndex, !",]} \n\r\t".utf8.contains(bytes[at]) { at += 1 }
+        while at < bytes.endIndex {
+            switch bytes[at] {
+            case UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}"), 0x20, 0x0A, 0x0D, 0x09: return
+            default: at += 1
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ public struct JSONValue: Sendable {
     /// Validates a document that may be any value (RFC 8259).
     public static func document(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) -> JSONValue
     {
-        try JSONScanner.validate(document, depthMax: depthMax)
+        try JSONScanner.validate(document[...], depthMax: depthMax)
     }
 
     /// A number without fraction or exponent that fits; nil otherwise.
@@ -49,14 +49,34 @@ public struct JSONObject: Sendable {
     ///
     /// - Parameter depthMax: How deep arrays and objects may be nested, the document itself being 1.
     /// - Throws: What is wrong and at which byte.
-    public init(_ document: some Collection<UInt8>, depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
+    public init(_ document: ArraySlice<UInt8>, depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
         let value = try JSONScanner.validate(document, depthMax: depthMax)
         guard let object = value.object else { throw JSONError("not an object", at: 0) }
-        var seen = Set<String>(minimumCapacity: object.members.count)
-        for (key, _) in object.members where !seen.insert(key).inserted {
-            throw JSONError("member \(key.debugDescription) stands there twice", at: 0)
-        }
+        if let key = object.firstDouble() { throw JSONError("member \(key.debugDescription) stands there twice", at: 0) }
         self = object
+    }
+
+    /// The same for a document that is an array.
+    public init(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
+        try self.init(document[...], depthMax: depthMax)
+    }
+
+    /// The same for any other collection, which is copied.
+    public init(_ document: some Collection<UInt8>, depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
+        try self.init(Array(document)[...], depthMax: depthMax)
+    }
+
+    /// A name that two members have.
+    private func firstDouble() -> String? {
+        // Requests have a handful of members: comparing each with those before it costs less than a set of them.
+        guard members.count <= 16 else {
+            var seen = Set<String>(minimumCapacity: members.count)
+            return members.first { !seen.insert($0.key).inserted }?.key
+        }
+        for at in members.indices.dropFirst() where members[..<at].contains(where: { $0.key == members[at].key }) {
+            return members[at].key
+        }
+        return nil
     }
 
     init(validated bytes: ArraySlice<UInt8>) {
