@@ -48,7 +48,11 @@ public struct Subjects: Hashable, Sendable {
 
     /// The last tokens of a subject below `base`, for example the user in `apus.in.notify.<user>`.
     public static func rest(of subject: String, below base: String) -> Substring? {
-        guard subject.hasPrefix(base + ".") else { return nil }
-        return subject.dropFirst(base.count + 1)
+        // By bytes: subjects are ASCII, and characters would be looked for one by one.
+        let (whole, start) = (subject.utf8, base.utf8)
+        guard whole.count > start.count, whole.starts(with: start) else { return nil }
+        let dot = whole.index(whole.startIndex, offsetBy: start.count)
+        guard whole[dot] == UInt8(ascii: ".") else { return nil }
+        return subject[whole.index(after: dot)...]
     }
 }

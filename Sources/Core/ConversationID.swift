@@ -91,6 +91,7 @@ public struct ConversationID: Hashable, Sendable, CustomStringConvertible {
 public struct ClientMessageID: Hashable, Sendable, CustomStringConvertible {
     public let text: String
 
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard ASCIISet.node.matches(text.utf8, lengths: 1...Limits.cidBytesMax) else { return nil }
         self.text = String(text)

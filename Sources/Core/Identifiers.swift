@@ -6,6 +6,7 @@ public struct UserID: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let text: String
 
     /// - Returns: nil when `text` is empty, longer than 64 bytes, or has a character outside the set.
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard ASCIISet.user.matches(text.utf8, lengths: 1...Limits.userBytesMax) else { return nil }
         self.text = String(text)
@@ -21,6 +22,7 @@ public struct UserID: Hashable, Sendable, Comparable, CustomStringConvertible {
 public struct Topic: Hashable, Sendable, CustomStringConvertible {
     public let text: String
 
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard ASCIISet.topic.matches(text.utf8, lengths: 1...Limits.topicBytesMax) else { return nil }
         self.text = String(text)
@@ -34,6 +36,7 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible {
 public struct EventID: Hashable, Sendable, CustomStringConvertible {
     public let text: String
 
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard (1...Limits.eventIDBytesMax).contains(text.utf8.count),
             text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C && $0 != 0x7F })
@@ -90,6 +93,7 @@ public struct SessionID: Hashable, Sendable, CustomStringConvertible {
 
     public static func new() -> SessionID { SessionID(unchecked: "s-" + RandomToken.make(length: 12)) }
 
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard ASCIISet.node.matches(text.utf8, lengths: 1...32) else { return nil }
         self.text = String(text)
@@ -104,6 +108,7 @@ public struct SessionID: Hashable, Sendable, CustomStringConvertible {
 public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
     public let text: String
 
+    @inlinable
     public init?(_ text: some StringProtocol) {
         guard ASCIISet.topic.matches(text.utf8, lengths: 1...Limits.deviceBytesMax) else { return nil }
         self.text = String(text)
@@ -113,9 +118,12 @@ public struct DeviceName: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A set of ASCII characters as 128 bits.
+///
+/// Ids are made and looked at for every event: what is generic here is inlinable, so that other modules have it for their
+/// type of text, and not through witnesses byte by byte.
 public struct ASCIISet: Sendable {
-    private let low: UInt64
-    private let high: UInt64
+    @usableFromInline let low: UInt64
+    @usableFromInline let high: UInt64
 
     public init(_ characters: String) {
         var low: UInt64 = 0
@@ -127,26 +135,27 @@ public struct ASCIISet: Sendable {
     }
 
     @inlinable
-    public func contains(_ byte: UInt8) -> Bool { containsASCII(byte) }
-
-    @usableFromInline
-    func containsASCII(_ byte: UInt8) -> Bool {
+    public func contains(_ byte: UInt8) -> Bool {
         byte < 64 ? low >> UInt64(byte) & 1 == 1 : byte < 128 && high >> UInt64(byte - 64) & 1 == 1
     }
 
     /// Whether the number of bytes lies in `lengths` and every byte is in the set.
+    @inlinable
     public func matches(_ bytes: some Collection<UInt8>, lengths: ClosedRange<Int>) -> Bool {
-        lengths.contains(bytes.count) && bytes.allSatisfy(containsASCII)
+        guard lengths.contains(bytes.count) else { return false }
+        for byte in bytes where !contains(byte) { return false }
+        return true
     }
 
     private static let alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-    static let user = ASCIISet(alphanumeric + "._:@+=~-")
-    static let topic = ASCIISet(alphanumeric + "._-")
-    static let node = ASCIISet(alphanumeric + "_-")
+    @usableFromInline static let user = ASCIISet(alphanumeric + "._:@+=~-")
+    @usableFromInline static let topic = ASCIISet(alphanumeric + "._-")
+    @usableFromInline static let node = ASCIISet(alphanumeric + "_-")
 }
 
 /// FNV-1a over bytes, 64 bits: for comparing ids in memory without keeping them.
 public enum Fingerprint {
+    @inlinable
     public static func of(_ bytes: some Sequence<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }

@@ -32,14 +32,15 @@ struct LiveFeed: Sendable {
 
     func start() async throws {
         let subjects = node.subjects
+        let (belowUsers, belowTopics) = ("\(subjects.prefix).live.user", "\(subjects.prefix).live.topic")
         try await node.bus.subscribe(subjects.liveUsers, queue: nil) { message in
-            guard let name = Subjects.rest(of: message.subject, below: "\(subjects.prefix).live.user"),
+            guard let name = Subjects.rest(of: message.subject, below: belowUsers),
                 let user = UserID(name), let event = read(message, needsType: true)
             else { return }
             node.hub.deliver([.liveUser(user, frame: event.frame())])
         }
         try await node.bus.subscribe(subjects.liveTopics, queue: nil) { message in
-            guard let name = Subjects.rest(of: message.subject, below: "\(subjects.prefix).live.topic"),
+            guard let name = Subjects.rest(of: message.subject, below: belowTopics),
                 let topic = Topic(name), let event = read(message, needsType: false)
             else { return }
             node.hub.deliver([.liveTopic(topic, frame: event.frame(topic))])

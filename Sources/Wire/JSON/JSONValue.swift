@@ -52,7 +52,9 @@ public struct JSONObject: Sendable {
     public init(_ document: ArraySlice<UInt8>, depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
         let value = try JSONScanner.validate(document, depthMax: depthMax)
         guard let object = value.object else { throw JSONError("not an object", at: 0) }
-        if let key = object.firstDouble() { throw JSONError("member \(key.debugDescription) stands there twice", at: 0) }
+        if let key = object.firstDouble() {
+            throw JSONError("member \(key.debugDescription) stands there twice", at: 0)
+        }
         self = object
     }
 
@@ -73,8 +75,8 @@ public struct JSONObject: Sendable {
             var seen = Set<String>(minimumCapacity: members.count)
             return members.first { !seen.insert($0.key).inserted }?.key
         }
-        for at in members.indices.dropFirst() where members[..<at].contains(where: { $0.key == members[at].key }) {
-            return members[at].key
+        for at in 0..<members.count {
+            for before in 0..<at where members[before].key == members[at].key { return members[at].key }
         }
         return nil
     }

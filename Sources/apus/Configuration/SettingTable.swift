@@ -122,7 +122,8 @@ extension Setting {
     /// In the order in which they are shown.
     static let all: [Setting] = [
         config, dev, listen, backendListen, tlsCertificate, tlsKey, trustedProxies, origins,
-        data, redisURL, redisCA, durability, natsURL, natsPrefix, natsCA, natsCreds, natsReplicas, node, roles, threads, scheduling,
+        data, redisURL, redisCA, durability, natsURL, natsPrefix, natsCA, natsCreds, natsReplicas, node, roles, threads,
+        scheduling,
         secret, secretKeyID, allowShortSecret, jwks, userClaim, issuer, audience, queryToken, apiKeys,
         sessionsPerUser, sessionsPerAddress, connectsPerSecond, drainPerSecond, drainSeconds, groupFanOut, pingSeconds,
         logLevel, logFormat,

@@ -185,7 +185,8 @@ struct LimitTests {
             // In one piece: whoever takes nothing for 10 s is closed, and other tests keep the machine busy.
             let requests = (1...190).flatMap { id in
                 Array(
-                    FrameEncoder.client(.text, Array("{\"id\":\(id),\"op\":\"sync\",\"after\":0}".utf8)).readableBytesView)
+                    FrameEncoder.client(.text, Array("{\"id\":\(id),\"op\":\"sync\",\"after\":0}".utf8))
+                        .readableBytesView)
             }
             try await client.send(raw: requests)
             try await eventually("no more is asked for", within: 20) {
