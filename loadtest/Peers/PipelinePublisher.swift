@@ -8,6 +8,8 @@ final class PipelinePublisher: Publisher {
     /// Requests on one connection that are not answered: enough to keep the server busy, few enough not to wait there.
     private static let inFlightMax = 256
 
+    private let backend: Endpoint
+    private let poller: Poller
     private var links: [PublisherLink] = []
     private var open: [Int]
     private let outcome: (Ticket, PublishOutcome) -> Void
@@ -16,13 +18,25 @@ final class PipelinePublisher: Publisher {
     init(
         to backend: Endpoint, poller: Poller, outcome: @escaping (Ticket, PublishOutcome) -> Void
     ) throws {
+        self.backend = backend
+        self.poller = poller
         self.outcome = outcome
         open = Array(repeating: 0, count: Self.connections)
-        for number in 0..<Self.connections {
-            let link = try PublisherLink(to: backend, option: "--peer")
-            try poller.add(link.descriptor, tag: Worker.Tag.publisher | UInt64(number))
-            links.append(link)
-        }
+        for number in 0..<Self.connections { links.append(try connect(number)) }
+    }
+
+    private func connect(_ number: Int) throws -> PublisherLink {
+        let link = try PublisherLink(to: backend, option: "--peer")
+        try poller.add(link.descriptor, tag: Worker.Tag.publisher | UInt64(number))
+        return link
+    }
+
+    /// The server closed a connection: one over which nothing was under way is made again, for some servers keep none
+    /// that was idle for 10 s.
+    private func closed(_ number: Int) {
+        guard open[number] == 0, links[number].waitingBytes == 0, let link = try? connect(number) else { return broken() }
+        close(links[number].descriptor)
+        links[number] = link
     }
 
     var inFlight: Int { open.reduce(0, +) }
@@ -63,7 +77,7 @@ final class PipelinePublisher: Publisher {
         if event.isReadable || event.isOver {
             let isThere = links[number].fill()
             takeAnswers(number)
-            if !isThere { return broken() }
+            if !isThere { closed(number) }
         }
         flush(now)
     }
