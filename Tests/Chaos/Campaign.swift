@@ -33,6 +33,8 @@ struct Campaign: Sendable {
     private func run(at site: Site) async throws -> Outcome {
         var plan = plan
         plan.percentRepeated = fault.percentRepeated ?? plan.percentRepeated
+        plan.messages *= fault.pace
+        plan.notifications *= fault.pace
         let crew = try await Crew.gather(plan, at: site, seed: seed)
         return try await withThrowingTaskGroup(of: Void.self) { people in
             for device in crew.devices { people.addTask { await device.run() } }
