@@ -37,11 +37,17 @@ struct Campaign: Sendable {
         plan.notifications *= fault.pace
         let crew = try await Crew.gather(plan, at: site, seed: seed)
         return try await withThrowingTaskGroup(of: Void.self) { people in
-            for device in crew.devices { people.addTask { await device.run() } }
+            for device in crew.devices + crew.leavers { people.addTask { await device.run() } }
             defer { people.cancelAll() }
-            try await eventually("everybody is connected", within: 60) { crew.devices.allSatisfy(\.isLive) }
+            try await eventually("everybody is connected", within: 60) {
+                (crew.devices + crew.leavers).allSatisfy(\.isLive)
+            }
             let load = Task { await crew.load(seed: seed) }
-            defer { load.cancel() }
+            let observation = Task { await crew.observe() }
+            defer {
+                load.cancel()
+                observation.cancel()
+            }
             try await Task.sleep(for: .seconds(quietSeconds))
             var scene = Scene(site: site, crew: crew, random: SeededGenerator(seed: seed))
             try await fault.inject(&scene)
@@ -52,7 +58,9 @@ struct Campaign: Sendable {
             let recovered = site.clock.now
             try await Task.sleep(for: .seconds(quietSeconds))
             load.cancel()
+            observation.cancel()
             await load.value
+            await observation.value
             crew.sayGoodbye()
             let verdict = try await settle(crew, site)
             return Outcome(

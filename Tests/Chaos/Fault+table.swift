@@ -2,7 +2,7 @@
 extension Fault {
     /// What `make test` has time for.
     static let short: [Fault] = [
-        .killNodes(3), .cutOffAndKill, .loseTail(.everything), .natsKill,
+        .killNodes(3), .killForLong, .cutOffAndKill, .loseTail(.everything), .natsKill,
         .redisNetwork(.blackHole, "black hole to one node for 3 s", seconds: 3, nodes: 1),
     ]
 
@@ -10,7 +10,7 @@ extension Fault {
     static let table: [Fault] = nodeFaults + redisFaults + failOvers + clusterFaults + natsFaults + clientFaults
 
     private static let nodeFaults: [Fault] = [
-        .killNodes(25, runs: 8), .cutOffAndKill, .freeze(seconds: 1), .freeze(seconds: 5),
+        .killNodes(25, runs: 8), .killForLong, .cutOffAndKill, .freeze(seconds: 1), .freeze(seconds: 5),
         .freeze(seconds: 20), .freeze(seconds: 60), .rollingRestart,
         .crash(at: points, "each of \(points.count) named points", runs: 3),
     ]

@@ -35,6 +35,7 @@ final class Site: Sendable {
     let backend: NATSBus
     let clock = RunClock()
     let notes = Notes()
+    let outages = Outages()
     private let victims = Mutex<[Member]>([])
     private let key: TestKey
 
