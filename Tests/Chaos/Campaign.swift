@@ -11,6 +11,8 @@ struct Campaign: Sendable {
         /// From the end of the fault until every device had an answer again.
         var recoverySeconds: Double?
         var notes: [String] = []
+        /// The end of every process's log, when something was amiss.
+        var logs = ""
     }
 
     var fault: Fault
@@ -65,7 +67,8 @@ struct Campaign: Sendable {
             let verdict = try await settle(crew, site)
             return Outcome(
                 fault: fault.name, seed: seed, verdict: verdict,
-                recoverySeconds: Double(recovered - healed) / 1_000_000, notes: site.notes.all)
+                recoverySeconds: Double(recovered - healed) / 1_000_000, notes: site.notes.all,
+                logs: verdict.isClean ? "" : site.logs)
         }
     }
 

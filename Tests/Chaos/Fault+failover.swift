@@ -8,6 +8,10 @@ extension Fault {
         "--appendfsync", "always", "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10",
     ]
 
+    /// In strict durability only what nobody was told ok may go with the master. It may have been seen: whoever pulled or resumed
+    /// in that moment has it, and must be told.
+    private static func allowance(isStrict: Bool) -> Checker.Allowance { isStrict ? .resync : .storeLosesTail }
+
     private static func site(_ store: StoreServers.Kind, isStrict: Bool) -> Site.Options {
         guard isStrict else { return Site.Options(store: store) }
         return Site.Options(redis: strict, store: store, environment: ["APUS_DURABILITY": "strict"])
@@ -17,7 +21,7 @@ extension Fault {
     static func failOver(_ store: StoreServers.Kind, _ name: String, isStrict: Bool = false) -> Fault {
         Fault(
             name: "\(name): kill -9 of a master\(isStrict ? ", strict durability" : ""), its replica takes over",
-            promises: "G6, G11", site: site(store, isStrict: isStrict), allowance: isStrict ? [] : .storeLosesTail
+            promises: "G6, G11", site: site(store, isStrict: isStrict), allowance: allowance(isStrict: isStrict)
         ) { scene in
             let pair = try scene.pair()
             try await pair.failOver()
@@ -26,7 +30,20 @@ extension Fault {
         }
     }
 
-    /// The same, and the replica had heard nothing for 2 s.
+    /// A master that stands still while its replica takes over, and goes on as if it were the master.
+    static func failOverFrozen(_ store: StoreServers.Kind, _ name: String) -> Fault {
+        Fault(
+            name: "\(name): SIGSTOP of a master, strict durability, its replica takes over, then CONT",
+            promises: "G6, G11", site: site(store, isStrict: true), allowance: allowance(isStrict: true)
+        ) { scene in
+            let pair = try scene.pair()
+            try await pair.failOver(by: SIGSTOP)
+            try await scene.pause(0...1000)
+            try await pair.comeBack(from: SIGSTOP)
+        }
+    }
+
+    /// `kill -9` as well, of a master of whom the replica had heard nothing for 2 s.
     static func failOverBehind(_ store: StoreServers.Kind, _ name: String) -> Fault {
         Fault(
             name: "\(name): kill -9 of a master, a replica that is 2 s behind takes over", promises: "G6",

@@ -38,7 +38,7 @@ extension Fault {
 
     private static let failOvers: [Fault] = [
         .failOver(.sentinels, "Redis Sentinel"), .failOverBehind(.sentinels, "Redis Sentinel"),
-        .failOver(.sentinels, "Redis Sentinel", isStrict: true),
+        .failOver(.sentinels, "Redis Sentinel", isStrict: true), .failOverFrozen(.sentinels, "Redis Sentinel"),
         .failOver(.clusterWithReplicas, "Redis Cluster"), .failOverBehind(.clusterWithReplicas, "Redis Cluster"),
         .failOver(.clusterWithReplicas, "Redis Cluster", isStrict: true),
     ]

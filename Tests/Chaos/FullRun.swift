@@ -55,6 +55,7 @@ struct FullRun {
                 let back = outcome.recoverySeconds.map { String(format: "%.1f s", $0) } ?? "never"
                 say("\(fault.name), run \(run + 1) of \(fault.runs), back after \(back): \(outcome.verdict)")
                 for note in outcome.notes { say("    \(note)") }
+                if !outcome.verdict.isClean { say(outcome.logs) }
                 #expect(outcome.verdict.isClean, "\(fault.name), seed \(outcome.seed)\n\(outcome.verdict)")
             } catch {
                 row.failures.append("\(error)")

@@ -1,4 +1,5 @@
 import ApusTesting
+import Foundation
 
 /// The Redis of a site: one server, a master with a replica and sentinels, or a Cluster.
 struct StoreServers: Sendable {
@@ -29,7 +30,9 @@ struct StoreServers: Sendable {
         switch kind {
         case .single: return StoreServers(redis: try await RedisServer.start(server))
         case .sentinels:
-            let sentinels = try await RedisSentinels.start(RedisSentinels.Options(server: server))
+            // A server that is silent for a moment on a busy machine is not down yet.
+            let options = RedisSentinels.Options(downAfterMilliseconds: 2000, server: server)
+            let sentinels = try await RedisSentinels.start(options)
             return StoreServers(redis: sentinels.master, sentinels: sentinels)
         case .cluster: return try await start(RedisCluster.Options(server: server))
         case .clusterWithReplicas:
@@ -67,9 +70,9 @@ extension StoreServers.Pair {
         try await replica.command("CLIENT", "KILL", "TYPE", "master")
     }
 
-    /// `kill -9` of the master; returns when the replica has taken over.
-    func failOver() async throws {
-        master.killNow()
+    /// `kill -9` of the master, or `SIGSTOP`; returns when the replica has taken over.
+    func failOver(by signal: Int32 = SIGKILL) async throws {
+        if signal == SIGKILL { master.killNow() } else { master.signal(signal) }
         try await eventually("the replica is promoted", within: 60) {
             try await replica.command("INFO", "replication").contains("role:master")
         }
@@ -77,8 +80,8 @@ extension StoreServers.Pair {
 
     /// The old master comes back, and follows the new one; or the other way round, when the new one was silent for a moment
     /// and was given up as well.
-    func comeBack() async throws {
-        try await master.start()
+    func comeBack(from signal: Int32 = SIGKILL) async throws {
+        if signal == SIGKILL { try await master.start() } else { master.signal(SIGCONT) }
         try await eventually("one follows the other", within: 60) {
             for server in [master, replica] {
                 // One that just changes its role answers nothing.
