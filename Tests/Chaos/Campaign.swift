@@ -11,6 +11,8 @@ struct Campaign: Sendable {
         /// From the end of the fault until every device had an answer again.
         var recoverySeconds: Double?
         var notes: [String] = []
+        /// The end of every process's log, when something was amiss.
+        var logs = ""
     }
 
     var fault: Fault
@@ -33,13 +35,21 @@ struct Campaign: Sendable {
     private func run(at site: Site) async throws -> Outcome {
         var plan = plan
         plan.percentRepeated = fault.percentRepeated ?? plan.percentRepeated
+        plan.messages *= fault.pace
+        plan.notifications *= fault.pace
         let crew = try await Crew.gather(plan, at: site, seed: seed)
         return try await withThrowingTaskGroup(of: Void.self) { people in
-            for device in crew.devices { people.addTask { await device.run() } }
+            for device in crew.devices + crew.leavers { people.addTask { await device.run() } }
             defer { people.cancelAll() }
-            try await eventually("everybody is connected", within: 60) { crew.devices.allSatisfy(\.isLive) }
+            try await eventually("everybody is connected", within: 60) {
+                (crew.devices + crew.leavers).allSatisfy(\.isLive)
+            }
             let load = Task { await crew.load(seed: seed) }
-            defer { load.cancel() }
+            let observation = Task { await crew.observe() }
+            defer {
+                load.cancel()
+                observation.cancel()
+            }
             try await Task.sleep(for: .seconds(quietSeconds))
             var scene = Scene(site: site, crew: crew, random: SeededGenerator(seed: seed))
             try await fault.inject(&scene)
@@ -50,12 +60,15 @@ struct Campaign: Sendable {
             let recovered = site.clock.now
             try await Task.sleep(for: .seconds(quietSeconds))
             load.cancel()
+            observation.cancel()
             await load.value
+            await observation.value
             crew.sayGoodbye()
             let verdict = try await settle(crew, site)
             return Outcome(
                 fault: fault.name, seed: seed, verdict: verdict,
-                recoverySeconds: Double(recovered - healed) / 1_000_000, notes: site.notes.all)
+                recoverySeconds: Double(recovered - healed) / 1_000_000, notes: site.notes.all,
+                logs: verdict.isClean ? "" : site.logs)
         }
     }
 

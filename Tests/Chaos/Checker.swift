@@ -33,6 +33,7 @@ struct Checker {
         checker.checkNotifications()
         checker.checkOrder()
         for device in history.devices { checker.check(device) }
+        checker.checkPresence()
         return checker.verdict
     }
 
@@ -183,6 +184,16 @@ struct Checker {
                 verdict.add(.lost, "notification \(id) is in the timeline of \(user), not in the inbox")
             }
         }
+    }
+
+    // MARK: Presence
+
+    private mutating func checkPresence() {
+        let check = PresenceCheck(history)
+        for finding in check.findings { verdict.add(.falsePresence, finding) }
+        verdict.presenceSamples = history.presence.count
+        verdict.gone = check.gone.count
+        verdict.goneShownSeconds = Double(check.shownOnline) / 1_000_000
     }
 
     // MARK: Order

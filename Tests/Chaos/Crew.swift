@@ -30,19 +30,31 @@ final class Crew: Sendable {
     let talks: [Talk]
     /// Listeners with small buffers: a tenth of the users.
     var slowReaders: [Device] { listeners.filter { $0.options.receiveBufferBytes != nil } }
+    /// Users besides, some on each node, who do not come back when their node dies.
+    let leavers: [Device]
+    /// One for each node. They look at some of the users, and at those who leave.
+    let observers: [PresenceObserver]
     let producer: Producer
     var devices: [Device] { talkers + listeners }
 
     private init(
-        _ site: Site, _ plan: Plan, users: [String], talkers: [Device], listeners: [Device], talks: [Talk]
-    ) {
+        _ site: Site, _ plan: Plan, users: [String], talkers: [Device], listeners: [Device], leavers: [Device],
+        talks: [Talk]
+    ) throws {
         self.site = site
         self.plan = plan
         self.users = users
         self.talkers = talkers
         self.listeners = listeners
+        self.leavers = leavers
         self.talks = talks
         producer = Producer(site)
+        let looked = stride(from: 0, to: users.count, by: 5).map { users[$0] } + leavers.map(\.options.user)
+        observers = try site.members.map { member in
+            let node = member.process
+            return PresenceObserver(
+                node, users: looked, token: try site.token("observer-\(node.server.name)"), clock: site.clock)
+        }
     }
 
     static func gather(_ plan: Plan, at site: Site, seed: UInt64) async throws -> Crew {
@@ -67,9 +79,20 @@ final class Crew: Sendable {
             let members = Array(first..<min(first + 6, users.count))
             talks.append(Talk(id: try await group(members.map { users[$0] }, at: site), members: members))
         }
-        return Crew(
+        return try Crew(
             site, plan, users: users, talkers: try users.indices.map { try device($0, "talk") },
-            listeners: try stride(from: 0, to: users.count, by: 2).map { try device($0, "ear") }, talks: talks)
+            listeners: try stride(from: 0, to: users.count, by: 2).map { try device($0, "ear") },
+            leavers: try (0..<6).map { try leaver($0, at: site, seed: seed) }, talks: talks)
+    }
+
+    private static func leaver(_ index: Int, at site: Site, seed: UInt64) throws -> Device {
+        let node = site.members[index % site.members.count].process
+        let user = "leaver\(index)"
+        return Device(
+            Device.Options(
+                user: user, name: user, token: try site.token(user), seed: seed &* 1000 &+ UInt64(900 + index),
+                pingMilliseconds: 1000, staysAway: true),
+            clock: site.clock, ports: { [node.port] })
     }
 
     private static func group(_ members: [String], at site: Site) async throws -> String {
@@ -87,7 +110,15 @@ final class Crew: Sendable {
     var history: History {
         History(
             messages: talkers.flatMap(\.messages), notifications: producer.notifications,
-            devices: devices.map(\.record))
+            devices: (devices + leavers).map(\.record), presence: observers.flatMap(\.samples),
+            outages: site.outages.all)
+    }
+
+    /// Looks at who is online, until the task is cancelled.
+    func observe() async {
+        await withTaskGroup { group in
+            for observer in observers { group.addTask { await observer.run() } }
+        }
     }
 
     // MARK: Load

@@ -20,6 +20,8 @@ final class Device: Sendable {
         var pingMilliseconds: Int64
         /// A small buffer of the kernel, for one that is to be a slow reader; nil: the usual.
         var receiveBufferBytes: Int?
+        /// Does not come back once its connection has ended.
+        var staysAway = false
     }
 
     let options: Options
@@ -86,7 +88,10 @@ final class Device: Sendable {
         var pause = 50
         while !Task.isCancelled {
             if !state.withLock({ $0.isAway }) {
-                if await connect(&random) { pause = 50 }
+                if await connect(&random) {
+                    if options.staysAway { return }
+                    pause = 50
+                }
             }
             pause = min(pause * 2, 800)
             try? await Task.sleep(for: .milliseconds(Int.random(in: pause / 2...pause, using: &random)))
@@ -115,7 +120,7 @@ final class Device: Sendable {
             if isOver || !isLive && now - begun > 5_000_000 { break }
             if isLive { state.withLock { $0.keepAlive(now) } }
         }
-        state.withLock { $0.end() }
+        state.withLock { $0.end(clock.now) }
         return wasLive
     }
 

@@ -80,13 +80,18 @@ struct DeviceState: Sendable {
         return request + "}"
     }
 
-    mutating func end() {
+    mutating func end(_ now: Moment) {
         client?.drop()
         client = nil
-        isLive = false
-        isEnded = true
+        closed(now)
         asked = [:]
         waiting = []
+    }
+
+    private mutating func closed(_ now: Moment) {
+        if isLive, let last = record.sessions.indices.last { record.sessions[last].closedAt = now }
+        isLive = false
+        isEnded = true
     }
 
     func isOver(_ now: Moment) -> Bool {
@@ -176,11 +181,8 @@ struct DeviceState: Sendable {
             take(frame, now)
         case .close(let code, _):
             if isLive, let last = record.sessions.indices.last { record.sessions[last].closeCode = code }
-            isEnded = true
-            isLive = false
-        case .end:
-            isEnded = true
-            isLive = false
+            closed(now)
+        case .end: closed(now)
         case .ping, .pong, .binary: break
         }
     }

@@ -23,6 +23,17 @@ extension Fault {
         }
     }
 
+    /// Events wait at their producers meanwhile, and messages take the way of the store (G7's repair).
+    static func natsDown(seconds: Double, pace: Double = 1, isLong: Bool = false) -> Fault {
+        Fault(
+            name: "NATS: down for \(Int(seconds)) s", promises: "G4, G11", isLong: isLong, pace: pace
+        ) { scene in
+            scene.site.nats.killNow()
+            try await Task.sleep(for: .seconds(seconds))
+            try await scene.site.nats.start()
+        }
+    }
+
     static let natsConsumer = Fault(name: "NATS: the consumer is deleted", promises: "G4, G11") { scene in
         try await scene.site.jetStream("CONSUMER.DELETE.APUS_IN.notifier")
         try await Task.sleep(for: .seconds(3))

@@ -10,20 +10,30 @@ extension Fault {
                 let node = scene.member().process
                 // At a random moment: there is always a send within the last 50 ms.
                 try await scene.pause(0...50)
-                node.server.killNow()
+                scene.site.kill(node)
                 try await scene.pause(0...500)
-                try await node.start()
+                try await scene.site.restart(node)
             }
         }
     }
 
+    /// One that stays away until everybody has given it up.
+    static let killForLong = Fault(
+        name: "kill -9 of a node, which stays away for 18 s", promises: "G1–G6, G8"
+    ) { scene in
+        let node = scene.member().process
+        scene.site.kill(node)
+        try await Task.sleep(for: .seconds(18))
+        try await scene.site.restart(node)
+    }
+
     /// A node stands still, as in a long pause of the machine, and goes on with what it believed.
     static func freeze(seconds: Double) -> Fault {
-        Fault(name: "SIGSTOP of a node for \(Int(seconds)) s, then CONT", promises: "G1–G6") { scene in
+        Fault(name: "SIGSTOP of a node for \(Int(seconds)) s, then CONT", promises: "G1–G6, G8") { scene in
             let node = scene.member().process
-            node.server.signal(SIGSTOP)
+            scene.site.freeze(node)
             try await Task.sleep(for: .seconds(seconds))
-            node.server.signal(SIGCONT)
+            scene.site.thaw(node)
         }
     }
 

@@ -11,12 +11,12 @@ extension Fault {
         let member = scene.member()
         member.redis.set(.blackHole)
         try await scene.pause(1000...1300)
-        member.process.server.killNow()
+        scene.site.kill(member.process)
         // What it had sent by then never arrives.
         member.redis.set(.reset)
         try await scene.pause(100...100)
         member.redis.set(.pass)
-        try await member.process.start()
+        try await scene.site.restart(member.process)
     }
 
     /// A part of what is stored goes back to what it was seconds ago, as after a fail-over to a replica that lagged: on a

@@ -13,6 +13,10 @@ struct Fault: Sendable, CustomTestStringConvertible {
     var allowance: Checker.Allowance = []
     /// How often the long run does it.
     var runs = 1
+    /// Takes too long to be run each time: only with `APUS_CHAOS_LONG=1`.
+    var isLong = false
+    /// How much is said, of what is usual. A timeline keeps its newest 1,000 events, and a run reads all of it.
+    var pace = 1.0
     /// How many of a hundred messages and events are said again; nil: as usual.
     var percentRepeated: Int?
     /// Hurts, heals, and returns when the fleet is whole again.

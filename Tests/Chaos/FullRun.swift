@@ -5,7 +5,8 @@ import Testing
 /// The whole table, with a seed, and the report: `make chaos` (scripts/chaos).
 ///
 /// `APUS_CHAOS=full` runs it. `APUS_CHAOS_SEED` repeats a run, `APUS_CHAOS_ONLY` is a part of the names of the rows that are
-/// wanted, `APUS_CHAOS_RUNS` how often a row is run at most, and `APUS_CHAOS_REPORT` the document that gets the table.
+/// wanted, `APUS_CHAOS_LONG=1` runs those too that take many minutes, `APUS_CHAOS_RUNS` is how often a row is run at most, and
+/// `APUS_CHAOS_REPORT` the document that gets the table.
 @Suite("The whole table of faults", .enabled(if: setting("APUS_CHAOS") == "full"))
 struct FullRun {
     @Test("holds, and is written down")
@@ -15,6 +16,7 @@ struct FullRun {
         say("seed \(seed)")
         var report = Report(rows: [], mutants: [], seed: seed, date: Date(), machine: Self.machine)
         for fault in Fault.table where only.isEmpty || fault.name.contains(only) {
+            if fault.isLong, setting("APUS_CHAOS_LONG") != "1" { continue }
             report.rows.append(await row(fault, seed))
             // A run that is broken off has its rows so far.
             try write(report)
@@ -53,6 +55,7 @@ struct FullRun {
                 let back = outcome.recoverySeconds.map { String(format: "%.1f s", $0) } ?? "never"
                 say("\(fault.name), run \(run + 1) of \(fault.runs), back after \(back): \(outcome.verdict)")
                 for note in outcome.notes { say("    \(note)") }
+                if !outcome.verdict.isClean { say(outcome.logs) }
                 #expect(outcome.verdict.isClean, "\(fault.name), seed \(outcome.seed)\n\(outcome.verdict)")
             } catch {
                 row.failures.append("\(error)")

@@ -13,6 +13,9 @@ struct History: Sendable {
     var inboxes: [String: [String]] = [:]
     /// By conversation: what `history` says, ascending.
     var logs: [String: [LoggedMessage]] = [:]
+    /// What nodes said of who is online.
+    var presence: [PresenceSample] = []
+    var outages: [NodeOutage] = []
 }
 
 /// One message that a client meant to send, with every attempt at it.
@@ -109,6 +112,8 @@ struct SessionRecord: Sendable {
     /// What followed, in the order in which it came.
     var events: [Seen] = []
     var closeCode: UInt16?
+    /// nil: it was still open when the run ended.
+    var closedAt: Moment?
 }
 
 /// One user's timeline at the end.

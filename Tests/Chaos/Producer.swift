@@ -48,13 +48,16 @@ final class Producer: Sendable {
         let data = String(repeating: ".", count: padding)
         let body = Array(#"{"id":"\#(id)","type":"chaos.event","data":{"of":"\#(id)","pad":"\#(data)"}}"#.utf8)
         let message = BusMessage(subject: "apus.in.notify.\(user)", payload: body)
+        var pause = 500
         while !Task.isCancelled {
             do {
                 try await answer { (done: @escaping Completion<Void>) in
                     self.site.backend.publishDurable(message, dedupID: "\(id)-\(attempt)", done)
                 }
                 return
-            } catch { try? await Task.sleep(for: .milliseconds(500)) }
+            } catch { try? await Task.sleep(for: .milliseconds(pause)) }
+            // Thousands may wait for a server that is away.
+            pause = min(pause * 2, 4000)
         }
     }
 }

@@ -28,9 +28,9 @@ struct Report {
     func text(over old: Substring = "") -> String {
         var lines = ["Seed \(seed), \(day), \(machine).", ""]
         lines.append(
-            "| fault | runs | operations | lost | phantom | doubled | misordered | silent gaps | told to read afresh | "
-                + "forgotten by the store | back after |")
-        lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+            "| fault | runs | operations | lost | phantom | doubled | misordered | silent gaps | false presence | "
+                + "told to read afresh | forgotten by the store | back after |")
+        lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
         let new = Dictionary(rows.map { ($0.fault.name, line($0)) }) { $1 }
         lines += Fault.table.compactMap { new[$0.name] ?? Self.line(of: $0.name, in: old) }
         lines += ["", "| defect | fault | caught as | how often |", "|---|---|---|--:|"]
@@ -55,6 +55,7 @@ struct Report {
             row.fault.name, "\(row.outcomes.count)" + (row.failures.isEmpty ? "" : " (\(row.failures.count) failed)"),
             "\(row.operations)", "\(row.count(.lost, .undelivered))", "\(row.count(.phantom, .contradiction))",
             "\(row.count(.doubled))", "\(row.count(.misordered))", "\(row.count(.silentGap, .hole))",
+            "\(row.count(.falsePresence))",
             "\(row.outcomes.reduce(0) { $0 + $1.verdict.resyncs })"
                 + (row.count(.falseResync) > 0 ? " (\(row.count(.falseResync)) without reason)" : ""),
             "\(row.outcomes.reduce(0) { $0 + $1.verdict.forgotten })",

@@ -35,6 +35,7 @@ final class Site: Sendable {
     let backend: NATSBus
     let clock = RunClock()
     let notes = Notes()
+    let outages = Outages()
     private let victims = Mutex<[Member]>([])
     private let key: TestKey
 
@@ -156,7 +157,8 @@ final class Site: Sendable {
 
     /// What the processes printed, for a run that went wrong.
     var logs: String {
-        nodes.map { "\($0.server.name): …\($0.server.output.suffix(1200))" }.joined(separator: "\n")
+        (nodes.map(\.server) + (store.sentinels?.sentinels ?? []))
+            .map { "\($0.name): …\($0.output.suffix(1200))" }.joined(separator: "\n")
     }
 }
 

@@ -1,4 +1,4 @@
-/// What can be wrong with a run (GUARANTEES G1–G6).
+/// What can be wrong with a run (GUARANTEES G1–G6, G8).
 enum ViolationKind: String, CaseIterable, Sendable {
     /// Somebody was told ok, or JetStream acknowledged, and it is not there; or it is there for one and not for the other.
     case lost
@@ -18,7 +18,7 @@ enum ViolationKind: String, CaseIterable, Sendable {
     case undelivered
     /// A reply said something else than what is stored.
     case contradiction
-    /// Somebody was said to be offline who was not.
+    /// Somebody was said to be offline who was not, or to be online who had gone with a node.
     case falsePresence = "false presence"
 
     /// Whether waiting may mend it: what is on its way is not lost yet.
@@ -42,6 +42,11 @@ struct Verdict: Sendable, CustomStringConvertible {
     var resyncs = 0
     /// Connections in all.
     var sessions = 0
+    /// What nodes said of who is online.
+    var presenceSamples = 0
+    /// Users who went with a node and did not come back, and for how long one of them was shown online.
+    var gone = 0
+    var goneShownSeconds = 0.0
 
     static let offendersShown = 5
 
@@ -58,7 +63,9 @@ struct Verdict: Sendable, CustomStringConvertible {
 
     var description: String {
         var lines = [
-            "\(operations) operations, \(sessions) sessions, \(resyncs) told to read afresh, \(forgotten) forgotten"
+            "\(operations) operations, \(sessions) sessions, \(resyncs) told to read afresh, \(forgotten) forgotten, "
+                + "\(presenceSamples) looks at presence"
+                + (gone > 0 ? ", \(gone) gone with a node and shown for \(goneShownSeconds) s" : "")
                 + (isClean ? ": clean" : "")
         ]
         for kind in ViolationKind.allCases where self[kind] > 0 {
