@@ -19,6 +19,8 @@ final class NodeRoster: Sendable {
         var dead: [Incarnation: Int64] = [:]
         /// The nodes that the newest renewal knew.
         var leased: Set<Incarnation> = []
+        /// When that one came.
+        var renewedAtNanoseconds: UInt64 = 0
         /// When nodes last said on the bus that they have a lease.
         var vouched: [Incarnation: (nanoseconds: UInt64, wallMilliseconds: Int64)] = [:]
         /// Until then the store may have lost leases, and the nodes have not renewed them yet.
@@ -63,6 +65,7 @@ final class NodeRoster: Sendable {
             let before = state.alive
             state.nodes = nodes
             state.leased = Set(nodes.map(\.incarnation))
+            state.renewedAtNanoseconds = time.monotonicNanoseconds()
             state.alive = Set(nodes.map(\.incarnation)).union(state.heard).union([own])
             let gone = before.subtracting(state.alive)
             let now = time.wallMilliseconds()
@@ -100,8 +103,12 @@ final class NodeRoster: Sendable {
         let now = time.monotonicNanoseconds()
         return state.withLock { state in
             if holder == own || state.leased.contains(holder) { return .alive }
-            let vouch = state.vouched[holder]?.nanoseconds ?? 0
-            if vouch > 0, now - vouch < UInt64(Limits.presenceVouchMilliseconds) * 1_000_000 { return .doubtful }
+            if let vouch = state.vouched[holder]?.nanoseconds {
+                // Dead is who was silent for so long and is in no renewal that came after it: one that came before may be
+                // older than the lease that the node has again, when all of them were without the store for a while.
+                let lapsed = vouch + UInt64(Limits.presenceVouchMilliseconds) * 1_000_000
+                if now < lapsed || state.renewedAtNanoseconds < lapsed { return .doubtful }
+            }
             if now < state.doubtUntilNanoseconds { return .doubtful }
             if let at = state.dead[holder] { return .dead(atMilliseconds: at) }
             if let at = state.vouched[holder]?.wallMilliseconds { return .dead(atMilliseconds: at) }
