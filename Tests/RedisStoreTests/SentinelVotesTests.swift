@@ -43,6 +43,15 @@ struct SentinelVotesTests {
         #expect(heard(Self.old, 1, from: Self.third) == Self.old)
     }
 
+    @Test("just after a fail-over, the majority that has not heard of it is not listened to")
+    mutating func majorityBehind() {
+        for sentinel in [Self.first, Self.second, Self.third] { _ = heard(Self.old, 0, from: sentinel) }
+        #expect(heard(Self.new, 1, from: Self.first) == Self.new)
+        #expect(heard(Self.old, 0, from: Self.second) == nil)
+        #expect(heard(Self.old, 0, from: Self.third) == nil)
+        #expect(votes.master == Self.new)
+    }
+
     @Test("those who said something long ago are not counted for a majority")
     mutating func stale() {
         _ = heard(Self.old, 5, from: Self.first)

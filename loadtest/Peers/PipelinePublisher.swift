@@ -34,7 +34,9 @@ final class PipelinePublisher: Publisher {
     /// The server closed a connection: one over which nothing was under way is made again, for some servers keep none
     /// that was idle for 10 s.
     private func closed(_ number: Int) {
-        guard open[number] == 0, links[number].waitingBytes == 0, let link = try? connect(number) else { return broken() }
+        guard open[number] == 0, links[number].waitingBytes == 0, let link = try? connect(number) else {
+            return broken()
+        }
         close(links[number].descriptor)
         links[number] = link
     }

@@ -3,7 +3,8 @@
 /// Every fail-over has an epoch above all before it, and a sentinel gives it together with the address. So the newest
 /// epoch is right, whoever says it first; a sentinel that was cut off or frozen says an older one and is not listened to.
 /// A lower epoch, or another address in the same one, means that an operator has set the sentinels up anew
-/// (`SENTINEL REMOVE`, `SENTINEL MONITOR`): then a majority of them must say so.
+/// (`SENTINEL REMOVE`, `SENTINEL MONITOR`): then a majority of them must say so, and nobody anything newer, for just after a
+/// fail-over those that have not heard of it yet are a majority too.
 struct SentinelVotes {
     struct Vote: Equatable {
         var master: RedisAddress
@@ -31,8 +32,9 @@ struct SentinelVotes {
     /// A sentinel has said who is the master. - Returns: The new master when it is another one now.
     mutating func heard(_ vote: Vote, from sentinel: RedisAddress, now: UInt64) -> RedisAddress? {
         votes[sentinel] = Dated(vote: vote, at: now)
-        let agreeing = votes.values.count { $0.vote == vote && $0.at + Self.freshNanoseconds >= now }
-        guard vote.epoch > epoch || agreeing > sentinels / 2 else { return nil }
+        let fresh = votes.values.filter { $0.at + Self.freshNanoseconds >= now }.map(\.vote)
+        let isAnew = fresh.count { $0 == vote } > sentinels / 2 && !fresh.contains { $0.epoch > vote.epoch }
+        guard vote.epoch > epoch || isAnew else { return nil }
         epoch = vote.epoch
         guard vote.master != master else { return nil }
         master = vote.master
