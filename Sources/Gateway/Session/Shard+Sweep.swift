@@ -26,7 +26,10 @@ extension Shard {
         let wall = node.time.wallMilliseconds()
         if hasWallClockJumped(wall) {
             // Tokens expire by the wall clock: what was worked out with the old one is wrong.
-            for slot in sessions.slots where sessions.isUsed(slot) { look(at: slot, wall / 1000) }
+            for slot in sessions.slots where sessions.isUsed(slot) {
+                look(at: slot, wall / 1000)
+                if sessions.isUsed(slot) { watch(slot) }
+            }
         }
         for slot in deadlines.takeAll(upTo: tick) where sessions.isUsed(slot) && sessions[slot].nextLook <= tick {
             sessions[slot].nextLook = .max
