@@ -32,11 +32,23 @@ public struct ConversationID: Hashable, Sendable, CustomStringConvertible {
             return
         }
         guard text.hasPrefix("d:"), text.utf8.count <= Limits.conversationBytesMax else { return nil }
-        let parts = Substring(text.dropFirst(2)).split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let one = UserID(Self.unescape(parts[0])), let other = UserID(Self.unescape(parts[1])),
-            let made = ConversationID(between: one, and: other), made.text == String(text)
+        // By bytes, and usually without making the text anew: this is done for every message.
+        let pair = Substring(text).utf8.dropFirst(2)
+        guard let colon = pair.firstIndex(of: UInt8(ascii: ":")) else { return nil }
+        let (first, second) = (Substring(pair[..<colon]), Substring(pair[pair.index(after: colon)...]))
+        guard !pair.contains(UInt8(ascii: "%")) else {
+            guard let one = UserID(Self.unescape(first)), let other = UserID(Self.unescape(second)),
+                let made = ConversationID(between: one, and: other), made.text == String(text)
+            else { return nil }
+            self = made
+            return
+        }
+        // A second colon would have to be escaped.
+        guard !second.utf8.contains(UInt8(ascii: ":")), let lower = UserID(first), let higher = UserID(second),
+            lower < higher
         else { return nil }
-        self = made
+        self.text = String(text)
+        kind = .direct(lower: lower, higher: higher)
     }
 
     /// A new group.
@@ -70,7 +82,8 @@ public struct ConversationID: Hashable, Sendable, CustomStringConvertible {
     public var description: String { text }
 
     private static func escape(_ user: UserID) -> String {
-        user.text.split(separator: ":", omittingEmptySubsequences: false).joined(separator: "%3A")
+        guard user.text.utf8.contains(UInt8(ascii: ":")) else { return user.text }
+        return user.text.split(separator: ":", omittingEmptySubsequences: false).joined(separator: "%3A")
     }
 
     private static func unescape(_ part: Substring) -> String {

@@ -75,12 +75,13 @@ public struct Incarnation: Hashable, Sendable, CustomStringConvertible {
 
     /// Reads back what `text` gave.
     public init?(text: some StringProtocol) {
-        guard let tilde = text.firstIndex(of: "~") else { return nil }
-        let node = text[..<tilde]
-        guard ASCIISet.node.matches(node.utf8, lengths: 1...Limits.nodeBytesMax),
-            ASCIISet.node.matches(text[text.index(after: tilde)...].utf8, lengths: 1...16)
+        // By bytes: it stands in every answer that names sessions.
+        let bytes = text.utf8
+        guard let tilde = bytes.firstIndex(of: UInt8(ascii: "~")),
+            ASCIISet.node.matches(bytes[..<tilde], lengths: 1...Limits.nodeBytesMax),
+            ASCIISet.node.matches(bytes[bytes.index(after: tilde)...], lengths: 1...16)
         else { return nil }
-        self.node = String(node)
+        self.node = String(text[..<tilde])
         self.text = String(text)
     }
 

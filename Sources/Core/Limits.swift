@@ -200,6 +200,11 @@ public enum Limits {
     public static let storeDeadlineMilliseconds = 1500
     /// How far the clocks of two nodes may be apart for the ids of events to tell histories apart (ADR 20).
     public static let clockSkewMilliseconds = 2000
+    /// How long commands wait at most for others to leave with, while the server is busy with earlier ones: not more than
+    /// what a person or a deadline would notice.
+    public static let redisGatherMicroseconds = 1000
+    /// And how many bytes wait: what Redis reads at once.
+    public static let redisGatherBytes = 16 * 1024
     /// Strict durability: how long a replica may take to have a write. The answer still leaves within the deadline above.
     public static let redisConfirmMilliseconds = 1000
     /// Strict durability: the pause between two looks whether a replica answers again, while writes are refused.

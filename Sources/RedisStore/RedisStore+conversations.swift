@@ -15,7 +15,7 @@ extension RedisStore: ConversationStore {
         guard let digest = pool.digest(of: call.script) else { return done(.failure(Self.neverConnected)) }
         // The mark before the entry: should only one of the two be done, a note too many does no harm. The whole is then
         // unknown, and the repetition marks it again.
-        let mark = FanOutMark.put(ticket, now: nowMilliseconds, lane: call.keys[0])
+        let mark = FanOutMark.put(ticket, now: nowMilliseconds, lane: call.keys.first)
         pool.send([mark, call.command(digest)]) { [self] result in
             let outcome = result.flatMap { call.answer($0[1]) }
             if case .success(let outcome) = outcome, !outcome.isToBeFannedOut { finish(ticket) { _ in } }

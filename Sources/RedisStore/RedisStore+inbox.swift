@@ -15,7 +15,7 @@ extension RedisStore {
         guard let dueDigest = pool.digest(of: due.script), let digest = pool.digest(of: call.script) else {
             return done(.failure(Self.neverConnected))
         }
-        pool.send([due.command(dueDigest, lane: call.keys[0]), call.command(digest)]) { result in
+        pool.send([due.command(dueDigest, lane: call.keys.first), call.command(digest)]) { result in
             done(result.flatMap { call.answer($0[1]) })
         }
     }

@@ -166,7 +166,7 @@ struct ChatBench: Sendable {
 
     /// The log as it stands in Redis, with bars for 0x1F.
     func log(of conversation: ConversationID) async throws -> [String] {
-        let records = try await redis("LRANGE", RedisKeys.of(conversation)[4], "0", "-1").list ?? []
+        let records = try await redis("LRANGE", RedisKeys.log(conversation), "0", "-1").list ?? []
         return records.compactMap { $0.string?.replacing("\u{1F}", with: "|") }
     }
 

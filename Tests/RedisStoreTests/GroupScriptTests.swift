@@ -157,7 +157,7 @@ struct GroupScriptTests {
         #expect(try await bench.entries(of: conversation, for: nil)?.members == Array(users[..<2]))
         _ = try await bench.commit(.leave, to: conversation, by: users[1]).appended()
         #expect(try await bench.entries(of: conversation, for: joiner) == nil)
-        #expect(try await bench.redis("HLEN", RedisKeys.of(conversation)[1]) == .integer(2))
+        #expect(try await bench.redis("HLEN", RedisKeys.records(conversation)) == .integer(2))
     }
 
     @Test("Who joins again begins anew")

@@ -195,10 +195,10 @@ struct MembershipScriptTests {
         for _ in 0..<3 { try await bench.deliver(bench.send(to: conversation, by: higher)) }
         _ = try await bench.apply(.mute(conversation, on: true), of: lower)
         // As after a fail-over: the log lost its tail, and other entries took the numbers.
-        _ = try await bench.redis("RPOP", RedisKeys.of(conversation)[4])
+        _ = try await bench.redis("RPOP", RedisKeys.log(conversation))
         let second = try #require(try await bench.entries(of: conversation, for: lower)?.entries.last)
         _ = try await bench.redis(
-            "HSET", RedisKeys.of(conversation)[0], "s", "2", "l", second.position.id, "n", "2")
+            "HSET", RedisKeys.meta(conversation), "s", "2", "l", second.position.id, "n", "2")
         let commit = try await bench.send("other", to: conversation, by: higher)
         let appended = try #require(try await bench.deliver(commit)[lower]?.first)
         #expect(

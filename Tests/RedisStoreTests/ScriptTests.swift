@@ -68,7 +68,7 @@ struct ScriptTests {
     func appendRefuses(id: String, category: String) async throws {
         var arguments = RedisArguments("\(now)", id, category, "", "", "\(now)", "\"type\":\"x\"", "epoch")
         for number in ["100", "1000", "30", "1000"] { arguments.add(number) }
-        let call = ScriptCall<Void>(.append, keys: inboxKeys(user) + RedisKeys.seen(user), arguments: arguments) {
+        let call = ScriptCall<Void>(.append, keys: .append(user), arguments: arguments) {
             _ throws(ReplyFields.Malformed) in
         }
         let error = await #expect(throws: StoreError.self) { try await run(call) }
@@ -255,7 +255,8 @@ struct DueScriptTests {
     private func add(at milliseconds: Int64) async throws {
         let call = ScriptCall<Void>.dueAdd(user, at: milliseconds)
         try await run(
-            ScriptCall(call.script, keys: [RedisKeys.due(shard)], arguments: call.arguments, decode: call.decode))
+            ScriptCall(
+                call.script, keys: RedisKeySet(RedisKeys.due(shard)), arguments: call.arguments, decode: call.decode))
     }
 
     private func done(next: Int64?) async throws {

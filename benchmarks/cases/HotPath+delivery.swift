@@ -29,7 +29,7 @@ extension HotPath {
     private static func topic(
         _ node: BenchNode, messages: Int, atOnce: Int, withWriting: Bool
     ) async throws -> Cost {
-        let frame = FrameEncoder.text(ServerFrames.topic(node.topic, data: Samples.payload))
+        let frame = ServerFrames.topic(node.topic, data: Samples.payload[...])
         let batch = [Delivery](repeating: .liveTopic(node.topic, frame: frame), count: atOnce)
         let perRound = node.users.count * atOnce
         var cost = Cost.none
@@ -44,8 +44,7 @@ extension HotPath {
 
     /// Events without a store: the sessions take each for the next one, because it names the one before.
     private static func events(_ node: BenchNode, messages: Int, withWriting: Bool) async throws -> Cost {
-        let frame = FrameEncoder.text(
-            ServerFrames.live(type: "bench", data: Array("\"\(String(repeating: "x", count: 98))\"".utf8)))
+        let frame = ServerFrames.live(type: Array("\"bench\"".utf8)[...], data: Samples.payload[...])
         func fingerprint(_ round: Int) -> UInt64 { Fingerprint.of(round == 0 ? [] : Array("e\(round)".utf8)) }
         var cost = Cost.none
         repeat {

@@ -21,12 +21,13 @@ extension HotPath {
             let user = try Samples.user("100002")
             return { keep(ChatFrames.event(seq: 1042, entry, in: conversation, for: user, unread: unread)) }
         },
-        HotPath("envelope.topic", "a live event of a topic as JSON") {
-            let (topic, data) = (try Samples.topic(), Samples.payload)
+        HotPath("envelope.topic", "a live event of a topic becomes the frame that all its sessions share") {
+            let (topic, data) = (try Samples.topic(), Samples.payload[...])
             return { keep(ServerFrames.topic(topic, data: data)) }
         },
         HotPath("encode.once", "an event as JSON becomes the frame that all its sessions share") {
-            let event = ServerFrames.topic(try Samples.topic(), data: Samples.payload)
+            let (user, entry, conversation) = (try Samples.user("100002"), Samples.entry, try Samples.conversation())
+            let event = ChatFrames.event(seq: 1042, entry, in: conversation, for: user, unread: nil)
             return { keep(FrameEncoder.text(event)) }
         },
     ]

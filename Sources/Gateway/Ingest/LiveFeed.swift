@@ -9,25 +9,31 @@ import Wire
 struct LiveFeed: Sendable {
     let node: NodeContext
 
-    /// A live event that was understood: `{"type","data"}`.
+    /// A live event that was understood: `{"type","data"}`, both as the JSON that they came as.
     struct Event: Sendable {
-        var type: String?
-        var data: [UInt8]
+        var type: ArraySlice<UInt8>?
+        var data: ArraySlice<UInt8>
 
         init(_ body: [UInt8]) throws(ApusError) {
             try self.init(try JSONObject.request(body))
         }
 
         init(_ object: JSONObject) throws(ApusError) {
-            type = try object.text("type")
-            if let type, type.isEmpty || type.utf8.count > Limits.typeBytesMax {
-                throw .badRequest("type: must be 1 to \(Limits.typeBytesMax) bytes")
+            if let type = object.present("type") {
+                guard let count = type.stringBytes else { throw .badRequest("type: must be a string") }
+                guard (1...Limits.typeBytesMax).contains(count) else {
+                    throw .badRequest("type: must be 1 to \(Limits.typeBytesMax) bytes")
+                }
+                self.type = type.bytes
             }
-            data = object["data"].map { Array($0.bytes) } ?? Array("null".utf8)
+            data = object["data"]?.bytes ?? Self.null
         }
 
-        func frame() -> ByteBuffer { FrameEncoder.text(ServerFrames.live(type: type ?? "", data: data)) }
-        func frame(_ topic: Topic) -> ByteBuffer { FrameEncoder.text(ServerFrames.topic(topic, data: data)) }
+        private static let null = Array("null".utf8)[...]
+        private static let noType = Array("\"\"".utf8)[...]
+
+        func frame() -> ByteBuffer { ServerFrames.live(type: type ?? Self.noType, data: data) }
+        func frame(_ topic: Topic) -> ByteBuffer { ServerFrames.topic(topic, data: data) }
     }
 
     func start() async throws {
@@ -37,17 +43,17 @@ struct LiveFeed: Sendable {
             guard let name = Subjects.rest(of: message.subject, below: belowUsers),
                 let user = UserID(name), let event = read(message, needsType: true)
             else { return }
-            node.hub.deliver([.liveUser(user, frame: event.frame())])
+            node.hub.deliver(.liveUser(user, frame: event.frame()))
         }
         try await node.bus.subscribe(subjects.liveTopics, queue: nil) { message in
             guard let name = Subjects.rest(of: message.subject, below: belowTopics),
                 let topic = Topic(name), let event = read(message, needsType: false)
             else { return }
-            node.hub.deliver([.liveTopic(topic, frame: event.frame(topic))])
+            node.hub.deliver(.liveTopic(topic, frame: event.frame(topic)))
         }
         try await node.bus.subscribe(subjects.liveAll, queue: nil) { message in
             guard let event = read(message, needsType: true) else { return }
-            node.hub.deliver([.liveAll(frame: event.frame())])
+            node.hub.deliver(.liveAll(frame: event.frame()))
         }
     }
 

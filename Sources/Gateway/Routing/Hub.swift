@@ -15,4 +15,9 @@ package final class Hub: Sendable {
         guard !batch.isEmpty else { return }
         for shard in shards { shard.deliver(batch) }
     }
+
+    /// One alone, as it comes from the bus.
+    func deliver(_ delivery: Delivery) {
+        for shard in shards { shard.deliver(CollectionOfOne(delivery)) }
+    }
 }

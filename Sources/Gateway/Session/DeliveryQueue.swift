@@ -14,7 +14,7 @@ final class DeliveryQueue: Sendable {
     private let state = Mutex(State())
 
     /// - Returns: Whether the loop must be told: it does not know yet that something waits.
-    func add(_ batch: [Delivery]) -> Bool {
+    func add(_ batch: some Collection<Delivery>) -> Bool {
         state.withLock { state in
             state.waiting += batch
             defer { state.isAwaited = true }
@@ -23,10 +23,11 @@ final class DeliveryQueue: Sendable {
     }
 
     /// Everything that waits, in its order.
-    func takeAll() -> [Delivery] {
+    /// - Parameter emptied: The array of an earlier call, empty again: what waits next is put into its room.
+    func takeAll(into emptied: inout [Delivery]) {
         state.withLock { state in
-            defer { state = State() }
-            return state.waiting
+            swap(&state.waiting, &emptied)
+            state.isAwaited = false
         }
     }
 }

@@ -6,14 +6,18 @@ import Wire
 /// From hints to bytes on sockets.
 extension Shard {
     /// Takes a batch from any thread. Batches keep their order.
-    func deliver(_ batch: [Delivery]) {
+    func deliver(_ batch: some Collection<Delivery>) {
         let mustTell = deliveries.add(batch)
         if loop.inEventLoop { deliverWaiting() } else if mustTell { loop.execute { self.deliverWaiting() } }
     }
 
     private func deliverWaiting() {
         var runs = TopicRuns()
-        for delivery in deliveries.takeAll() {
+        // Taken out of the shard while it is worked on: a delivery may end a session and so lead to another one.
+        var taken: [Delivery] = []
+        swap(&taken, &spareDeliveries)
+        deliveries.takeAll(into: &taken)
+        for delivery in taken {
             if case .liveTopic(let topic, let frame) = delivery {
                 if topics[topic] != nil { runs.add(topic, frame) }
             } else {
@@ -23,7 +27,14 @@ extension Shard {
             }
         }
         deliver(&runs)
+        if taken.capacity <= Self.sparesMax {
+            taken.removeAll(keepingCapacity: true)
+            spareDeliveries = taken
+        }
     }
+
+    /// Room for more after a burst is given back.
+    private static let sparesMax = 4096
 
     private func deliver(_ runs: inout TopicRuns) {
         for run in runs.takeAll() {

@@ -20,6 +20,8 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     let frames = FrameDecoder.Options()
     /// Filled by any thread.
     let deliveries = DeliveryQueue()
+    /// Room for what is taken out of it next.
+    var spareDeliveries: [Delivery] = []
 
     var sessions = SlotMap<Session>()
     /// The first session of each user; the others follow by `nextOfUser`.

@@ -19,7 +19,7 @@ struct RecordParts {
     mutating func text() throws(ReplyFields.Malformed) -> String { String(decoding: try bytes(), as: UTF8.self) }
 
     mutating func integer() throws(ReplyFields.Malformed) -> Int64 {
-        guard let number = Int64(try text()) else { throw ReplyFields.Malformed() }
+        guard let number = DecimalText.read(try bytes()) else { throw ReplyFields.Malformed() }
         return number
     }
 
@@ -28,6 +28,40 @@ struct RecordParts {
         guard let left = rest else { throw ReplyFields.Malformed() }
         rest = nil
         return left
+    }
+}
+
+/// Writes parts one after another, as `RecordParts` reads them.
+struct RecordWriter {
+    private(set) var bytes: [UInt8] = []
+    private var isFirst = true
+
+    /// Most records fit: one allocation instead of one for each doubling.
+    init() { bytes.reserveCapacity(256) }
+
+    mutating func add(_ text: String) {
+        begin()
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    mutating func add(_ part: [UInt8]) {
+        begin()
+        bytes += part
+    }
+
+    mutating func add(_ number: Int64) {
+        begin()
+        DecimalText.with(number) { bytes.append(contentsOf: $0) }
+    }
+
+    mutating func add(letter: UInt8) {
+        begin()
+        bytes.append(letter)
+    }
+
+    private mutating func begin() {
+        if !isFirst { bytes.append(RecordParts.separator) }
+        isFirst = false
     }
 }
 
@@ -56,19 +90,31 @@ struct RecordNames {
 /// In a timeline `~` and a mark may follow the entry's id (`AppendMark`); the event's id is then both.
 struct EntryRecord {
     /// The letters of the kinds.
-    enum Kind: String {
-        case message = "m"
+    enum Kind: UInt8 {
+        case message = 0x6D  // m
         /// A message that was edited; only in logs.
-        case editedMessage = "M"
-        case edited = "e"
-        case recalled = "r"
-        case reaction = "a"
-        case read = "d"
-        case group = "g"
+        case editedMessage = 0x4D  // M
+        case edited = 0x65  // e
+        case recalled = 0x72  // r
+        case reaction = 0x61  // a
+        case read = 0x64  // d
+        case group = 0x67  // g
         /// Only in timelines.
-        case reset = "x"
-        case mute = "u"
-        case block = "b"
+        case reset = 0x78  // x
+        case mute = 0x75  // u
+        case block = 0x62  // b
+
+        init(of content: LogEntry.Content) {
+            self =
+                switch content {
+                case .message: .message
+                case .edited: .edited
+                case .recalled: .recalled
+                case .reaction: .reaction
+                case .read: .read
+                case .group: .group
+                }
+        }
     }
 
     let id: String
@@ -81,53 +127,63 @@ struct EntryRecord {
     init(_ record: ArraySlice<UInt8>) throws(ReplyFields.Malformed) {
         var parts = RecordParts(record)
         id = try parts.text()
-        guard let kind = Kind(rawValue: try parts.text()) else { throw ReplyFields.Malformed() }
+        let letter = try parts.bytes()
+        guard letter.count == 1, let kind = letter.first.flatMap(Kind.init) else { throw ReplyFields.Malformed() }
         self.kind = kind
         messages = try parts.integer()
         author = try parts.text()
-        let time = try parts.text()
-        guard let onTop = time.isEmpty ? 0 : Int64(time) else { throw ReplyFields.Malformed() }
+        let time = try parts.bytes()
+        guard let onTop = time.isEmpty ? 0 : DecimalText.read(time) else { throw ReplyFields.Malformed() }
         timestampMilliseconds = ULIDTime.milliseconds(of: id) + onTop
         rest = RecordParts(try parts.last())
     }
 
-    /// A record whose rest is already made.
+    /// A record whose rest is written by `rest`.
     static func pack(
         _ kind: Kind, id: String, mark: String? = nil, messages: Int64 = 0, author: String = "",
-        at milliseconds: Int64, rest: [[UInt8]]
+        at milliseconds: Int64, rest: (inout RecordWriter) -> Void
     ) -> [UInt8] {
+        var writer = RecordWriter()
+        writer.add(mark.map { id + "~" + $0 } ?? id)
+        writer.add(letter: kind.rawValue)
+        writer.add(messages)
+        writer.add(author)
         let onTop = milliseconds - ULIDTime.milliseconds(of: id)
-        let head = [
-            mark.map { id + "~" + $0 } ?? id, kind.rawValue, String(messages), author, onTop == 0 ? "" : String(onTop),
-        ]
-        return Array((head.map { Array($0.utf8) } + rest).joined(separator: [RecordParts.separator]))
+        if onTop == 0 { writer.add("") } else { writer.add(onTop) }
+        rest(&writer)
+        return writer.bytes
     }
 
     /// An entry for the timeline of `user`: only senders see their `cid`.
     static func pack(
         _ entry: LogEntry, in conversation: ConversationID, for user: UserID, mark: String?
     ) -> [UInt8] {
-        func bytes(_ number: Int64) -> [UInt8] { Array(String(number).utf8) }
-        let (kind, rest): (Kind, [[UInt8]]) =
+        pack(
+            Kind(of: entry.content), id: entry.position.id, mark: mark, messages: entry.messages,
+            author: RecordNames(conversation: conversation).name(of: entry.author), at: entry.timestampMilliseconds
+        ) { rest in
             switch entry.content {
-            case .message(let cid, let body): (.message, [entry.author == user ? Array(cid.utf8) : [], body ?? []])
-            case .edited(let n, let body): (.edited, [bytes(n), [], body ?? []])
-            case .recalled(let n): (.recalled, [bytes(n)])
-            case .reaction(let n, let key, let on): (.reaction, [bytes(n), bytes(on ? 1 : 0), Array(key.utf8)])
-            case .read(let n, let own): (.read, [bytes(n), bytes(own)])
+            case .message(let cid, let body):
+                rest.add(entry.author == user ? cid : "")
+                rest.add(body ?? [])
+            case .edited(let n, let body):
+                rest.add(n)
+                rest.add("")
+                rest.add(body ?? [])
+            case .recalled(let n): rest.add(n)
+            case .reaction(let n, let key, let on):
+                rest.add(n)
+                rest.add(on ? 1 : 0)
+                rest.add(key)
+            case .read(let n, let own):
+                rest.add(n)
+                rest.add(own)
             case .group(let change):
-                (
-                    .group,
-                    [
-                        Array(change.kind.rawValue.utf8), Array(change.users.map(\.text).joined(separator: " ").utf8),
-                        Array(title(change.title).utf8),
-                    ]
-                )
+                rest.add(change.kind.rawValue)
+                rest.add(change.users.map(\.text).joined(separator: " "))
+                rest.add(title(change.title))
             }
-        return pack(
-            kind, id: entry.position.id, mark: mark, messages: entry.messages,
-            author: RecordNames(conversation: conversation).name(of: entry.author), at: entry.timestampMilliseconds,
-            rest: rest)
+        }
     }
 
     /// A title, or none, as one part.
@@ -232,10 +288,10 @@ enum ULIDTime {
     /// Milliseconds since 1970; 0 for an id that is no ULID. `id_time` of lib_conversations.lua decides alike. A mark behind
     /// the id is not looked at.
     static func milliseconds(of id: String) -> Int64 {
-        let id = id.prefix { $0 != "~" }
-        guard id.utf8.count == 26, let first = id.utf8.first, 0x30...0x37 ~= first else { return 0 }
+        let id = id.utf8.prefix { $0 != UInt8(ascii: "~") }
+        guard id.count == 26, let first = id.first, 0x30...0x37 ~= first else { return 0 }
         var time: Int64 = 0
-        for (place, byte) in id.utf8.enumerated() {
+        for (place, byte) in id.enumerated() {
             guard let digit = digits.firstIndex(of: byte) else { return 0 }
             if place < 10 { time = time << 5 | Int64(digit) }
         }

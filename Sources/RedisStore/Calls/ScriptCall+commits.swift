@@ -14,9 +14,8 @@ extension ScriptCall where Answer == CommitOutcome {
             author.text, partner?.text ?? "", RecordNames(conversation: conversation).name(of: author), id.text)
         arguments.add(now)
         arguments.add(limits.groupFanOut)
-        var keys = RedisKeys.of(conversation)
         let script = arguments.add(change, by: author, limits)
-        if script == .send { keys += RedisKeys.sent(conversation) }
+        let keys: RedisKeySet = script == .send ? .send(conversation) : .of(conversation)
         return ScriptCall(script, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
             let word = try fields.text()
             switch word {

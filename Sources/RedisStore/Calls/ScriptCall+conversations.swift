@@ -13,7 +13,7 @@ extension ScriptCall where Answer == EntryPage? {
         arguments.add(limit)
         arguments.add(limits.groupFanOut)
         arguments.add(Limits.departureEntries)
-        return ScriptCall(.entries, keys: RedisKeys.of(conversation), arguments: arguments) {
+        return ScriptCall(.entries, keys: .of(conversation), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             guard !fields.isAtEnd else { return nil }
             let from = try fields.position()
@@ -46,7 +46,7 @@ extension ScriptCall where Answer == HistoryPage? {
             arguments.add(n.bounded)
         }
         arguments.add(limit)
-        return ScriptCall(.history, keys: RedisKeys.of(conversation), arguments: arguments) {
+        return ScriptCall(.history, keys: .of(conversation), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             guard !fields.isAtEnd else { return nil }
             let more = try fields.text() == "1"
@@ -64,7 +64,7 @@ extension ScriptCall where Answer == ConversationSummary? {
         var arguments = RedisArguments(member.text, partner?.text ?? "")
         arguments.add(Limits.membersShownMax)
         arguments.add(Limits.receiptMembersMax)
-        return ScriptCall(.summary, keys: RedisKeys.of(conversation), arguments: arguments) {
+        return ScriptCall(.summary, keys: .of(conversation), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             guard !fields.isAtEnd else { return nil }
             return try fields.summary(of: conversation)

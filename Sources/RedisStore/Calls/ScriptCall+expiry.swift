@@ -20,7 +20,7 @@ extension ScriptCall where Answer == UserExpiry {
         arguments.add(limits.timelineEvents)
         arguments.add(limits.timelineMilliseconds)
         arguments.add(itemsMax)
-        return ScriptCall(.expire, keys: inboxKeys(user), arguments: arguments) {
+        return ScriptCall(.expire, keys: .inbox(user), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             let next = Int64(try fields.text())
             var previous = try fields.text()
@@ -43,7 +43,7 @@ extension ScriptCall where Answer == [UserID] {
         arguments.add(now)
         arguments.add(limit)
         arguments.add(claim.score)
-        return ScriptCall(.dueClaim, keys: [RedisKeys.due(shard)], arguments: arguments) {
+        return ScriptCall(.dueClaim, keys: RedisKeySet(RedisKeys.due(shard)), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             var users: [UserID] = []
             while !fields.isAtEnd {
@@ -61,7 +61,7 @@ extension ScriptCall where Answer == Void {
         var arguments = RedisArguments(user.text)
         arguments.add(milliseconds)
         let key = RedisKeys.due(RedisKeys.dueShard(of: user))
-        return ScriptCall(.dueAdd, keys: [key], arguments: arguments) { _ throws(ReplyFields.Malformed) in }
+        return ScriptCall(.dueAdd, keys: RedisKeySet(key), arguments: arguments) { _ throws(ReplyFields.Malformed) in }
     }
 
     /// `due_done.lua`
@@ -71,7 +71,7 @@ extension ScriptCall where Answer == Void {
             arguments.add(expiry.outcome.user.text)
             arguments.add(expiry.nextMilliseconds.map { String($0) } ?? "")
         }
-        return ScriptCall(.dueDone, keys: [RedisKeys.due(shard)], arguments: arguments) {
+        return ScriptCall(.dueDone, keys: RedisKeySet(RedisKeys.due(shard)), arguments: arguments) {
             _ throws(ReplyFields.Malformed) in
         }
     }

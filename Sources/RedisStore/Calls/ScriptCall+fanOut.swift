@@ -43,7 +43,7 @@ extension ScriptCall where Answer == [FanOutTicket] {
         arguments.add(before)
         arguments.add(limit)
         arguments.add(now + FanOutMark.claimMilliseconds)
-        return ScriptCall(.fanOutClaim, keys: [RedisKeys.fanOut(shard)], arguments: arguments) {
+        return ScriptCall(.fanOutClaim, keys: RedisKeySet(RedisKeys.fanOut(shard)), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             var tickets: [FanOutTicket] = []
             while !fields.isAtEnd {

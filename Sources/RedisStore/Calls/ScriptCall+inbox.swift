@@ -18,8 +18,7 @@ extension ScriptCall where Answer == AppendOutcome {
         arguments.add(limits.inboxItems)
         arguments.add(limits.dedupMilliseconds)
         let id = notification.id.text
-        let keys = inboxKeys(user) + RedisKeys.seen(user)
-        return ScriptCall(.append, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.append, keys: .append(user), arguments: arguments) { fields throws(ReplyFields.Malformed) in
             let (seq, item, previous) = (try fields.integer(), try fields.text(), try fields.text())
             let frame = try fields.bytes()
             let entry = frame.isEmpty ? nil : AppendedEntry(seq: seq, id: id, previous: previous, frame: frame)
@@ -50,7 +49,7 @@ extension ScriptCall where Answer == ReadOutcome {
             arguments.add(id)
         case .all: arguments.add("all")
         }
-        return ScriptCall(.markRead, keys: inboxKeys(user), arguments: arguments) {
+        return ScriptCall(.markRead, keys: .inbox(user), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             let (seq, previous, frame) = (try fields.integer(), try fields.text(), try fields.bytes())
             let entry = seq == 0 ? nil : AppendedEntry(seq: seq, id: id.text, previous: previous, frame: frame)
@@ -68,8 +67,8 @@ extension ScriptCall where Answer == InboxPage {
         arguments.add(query.limit)
         arguments.add(query.category ?? "")
         arguments.add(query.unreadOnly ? "1" : "0")
-        let keys = [RedisKeys.inbox(user), RedisKeys.unread(user), RedisKeys.unreadMessages(user)]
-        return ScriptCall(.page, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.page, keys: .of(user, ["i", "u", "w"]), arguments: arguments) {
+            fields throws(ReplyFields.Malformed) in
             let cursor = try fields.text()
             let counts = try fields.counts()
             return InboxPage(items: try fields.rest(), cursor: cursor.isEmpty ? nil : cursor, counts: counts)
@@ -83,7 +82,7 @@ extension ScriptCall where Answer == InboxCounts {
         var arguments = RedisArguments()
         arguments.add(now)
         return ScriptCall(
-            .counts, keys: [RedisKeys.unread(user), RedisKeys.unreadMessages(user)], arguments: arguments
+            .counts, keys: .of(user, ["u", "w"]), arguments: arguments
         ) { fields throws(ReplyFields.Malformed) in try fields.counts() }
     }
 }
@@ -93,21 +92,10 @@ extension ScriptCall where Answer == Int {
     static func drift(of user: UserID, now: Int64) -> Self {
         var arguments = RedisArguments()
         arguments.add(now)
-        let keys = [RedisKeys.inbox(user), RedisKeys.unread(user), RedisKeys.expiries(user)]
-        return ScriptCall(.drift, keys: keys, arguments: arguments) {
+        return ScriptCall(.drift, keys: .of(user, ["i", "u", "x"]), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in try fields.count()
         }
     }
-}
-
-/// meta, timeline, sessions, inbox, unread, collapses, expiries, index, unread messages: in the order in which the
-/// scripts take them.
-func inboxKeys(_ user: UserID) -> [String] {
-    [
-        RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.inbox(user),
-        RedisKeys.unread(user), RedisKeys.collapses(user), RedisKeys.expiries(user), RedisKeys.index(user),
-        RedisKeys.unreadMessages(user),
-    ]
 }
 
 extension ReplyFields {
@@ -131,8 +119,11 @@ extension ReplyFields {
         var routes: [SessionRoute] = []
         while !isAtEnd {
             let session = try text()
-            let record = try text()
-            guard let holder = Incarnation(text: record.prefix { $0 != "|" }) else { throw Malformed() }
+            let record = try bytes()
+            let end = record.firstIndex(of: UInt8(ascii: "|")) ?? record.endIndex
+            guard let holder = Incarnation(text: String(decoding: record[..<end], as: UTF8.self)) else {
+                throw Malformed()
+            }
             routes.append(SessionRoute(session: session, holder: holder))
         }
         return routes

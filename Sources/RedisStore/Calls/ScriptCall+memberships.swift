@@ -15,7 +15,7 @@ extension ScriptCall where Answer == AdvanceOutcome {
         arguments.add(step.from.id)
         if case .reset(let id, let counts) = step.mode {
             arguments.add("\(counts.messages) \(counts.own) \(counts.readN) \(counts.readOwn)")
-            arguments.add(EntryRecord.pack(.reset, id: id.text, at: now, rest: [[]]))
+            arguments.add(EntryRecord.pack(.reset, id: id.text, at: now) { $0.add("") })
         } else {
             for entry in step.entries {
                 arguments.add(effect(of: entry, on: user))
@@ -23,10 +23,10 @@ extension ScriptCall where Answer == AdvanceOutcome {
                 arguments.add(EntryRecord.pack(entry, in: conversation, for: user, mark: mark))
             }
         }
-        return ScriptCall(.advance, keys: sideKeys(user), arguments: arguments) {
+        return ScriptCall(.advance, keys: .side(user), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             switch try fields.text() {
-            case "advanced": return .advanced(try fields.advance(of: user))
+            case "advanced": return .advanced(try fields.advance(of: user, in: conversation))
             case "gap":
                 let (number, id) = (try fields.text(), try fields.text())
                 return .gap(after: Int64(number).map { EntryPosition(number: $0, id: id) })
@@ -73,8 +73,8 @@ extension ScriptCall where Answer == MembershipPage {
         var arguments = RedisArguments()
         arguments.add(before.map { String($0) } ?? "")
         arguments.add(limit)
-        let keys = [RedisKeys.memberships(user), RedisKeys.activity(user)]
-        return ScriptCall(.conversations, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.conversations, keys: .of(user, ["v", "a"]), arguments: arguments) {
+            fields throws(ReplyFields.Malformed) in
             let cursor = try fields.text()
             var memberships: [Membership] = []
             while !fields.isAtEnd {
@@ -94,11 +94,8 @@ extension ScriptCall where Answer == MembershipState? {
         var arguments = RedisArguments()
         arguments.add(now)
         arguments.add(conversation.name(for: user))
-        let keys = [
-            RedisKeys.unread(user), RedisKeys.expiries(user), RedisKeys.memberships(user),
-            RedisKeys.unreadMessages(user),
-        ]
-        return ScriptCall(.membership, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.membership, keys: .of(user, ["u", "x", "v", "w"]), arguments: arguments) {
+            fields throws(ReplyFields.Malformed) in
             fields.isAtEnd ? nil : try fields.state()
         }
     }
@@ -112,25 +109,26 @@ extension ScriptCall where Answer == PersonalOutcome? {
         var arguments = RedisArguments()
         arguments.addTimeline(now: now, limits)
         let script: RedisScript
-        let keys: [String]
+        let keys: RedisKeySet
         switch change {
         case .mute(let conversation, let on):
             arguments.add(conversation.name(for: user))
             arguments.add(on ? "1" : "0")
             arguments.add(id.text)
-            arguments.add(EntryRecord.pack(.mute, id: id.text, at: now, rest: [[UInt8(ascii: on ? "1" : "0")]]))
-            (script, keys) = (.mute, sideKeys(user))
+            arguments.add(EntryRecord.pack(.mute, id: id.text, at: now) { $0.add(on ? 1 : 0) })
+            (script, keys) = (.mute, .side(user))
         case .block(let blocked, let on):
             arguments.add(blocked.text)
             arguments.add(on ? "1" : "0")
             arguments.add(id.text)
-            let rest = [Array(blocked.text.utf8), [UInt8(ascii: on ? "1" : "0")]]
-            arguments.add(EntryRecord.pack(.block, id: id.text, at: now, rest: rest))
+            arguments.add(
+                EntryRecord.pack(.block, id: id.text, at: now) {
+                    $0.add(blocked.text)
+                    $0.add(on ? 1 : 0)
+                })
             arguments.add(Limits.blocksMax)
             script = .block
-            keys = [
-                RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.blocked(user),
-            ]
+            keys = .of(user, ["m", "t", "d", "b"])
         }
         return ScriptCall(script, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
             guard !fields.isAtEnd else { return nil }
@@ -147,20 +145,10 @@ extension ScriptCall where Answer == PersonalOutcome? {
 extension ScriptCall where Answer == Int {
     /// `message_drift.lua`
     static func messageDrift(of user: UserID) -> Self {
-        let keys = [RedisKeys.memberships(user), RedisKeys.unreadMessages(user)]
-        return ScriptCall(.messageDrift, keys: keys, arguments: RedisArguments()) {
+        return ScriptCall(.messageDrift, keys: .of(user, ["v", "w"]), arguments: RedisArguments()) {
             fields throws(ReplyFields.Malformed) in try fields.count()
         }
     }
-}
-
-/// meta, timeline, sessions, unread, expiries, memberships, activity, unread messages: in the order in which the scripts
-/// of a user's side of conversations take them.
-private func sideKeys(_ user: UserID) -> [String] {
-    [
-        RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.sessions(user), RedisKeys.unread(user),
-        RedisKeys.expiries(user), RedisKeys.memberships(user), RedisKeys.activity(user), RedisKeys.unreadMessages(user),
-    ]
 }
 
 extension RedisArguments {
@@ -178,14 +166,16 @@ extension ReplyFields {
         MembershipState(readN: try integer(), conversationUnread: try count(), unread: try unread())
     }
 
-    fileprivate mutating func advance(of user: UserID) throws(Malformed) -> AdvanceOutcome.Advance {
+    fileprivate mutating func advance(
+        of user: UserID, in conversation: ConversationID
+    ) throws(Malformed) -> AdvanceOutcome.Advance {
         let count = try count()
         var (seq, previous) = (try integer(), try text())
         let state = try state()
         var entries: [AppendedEntry] = []
         for _ in 0..<max(0, count) {
             guard let record = TimelineRecord(try bytes()) else { throw Malformed() }
-            let (id, frame) = try record.expanded(seq: seq, for: user)
+            let (id, frame) = try record.expanded(seq: seq, for: user, in: conversation)
             entries.append(AppendedEntry(seq: seq, id: id, previous: previous, frame: frame))
             (seq, previous) = (seq + 1, id)
         }

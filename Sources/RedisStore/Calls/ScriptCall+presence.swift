@@ -6,7 +6,7 @@ extension ScriptCall where Answer == [SessionRecord] {
     static func register(_ record: SessionRecord, of user: UserID, limit: Int) -> Self {
         var arguments = RedisArguments(record.session.text, record.stored)
         arguments.add(limit)
-        return ScriptCall(.register, keys: [RedisKeys.sessions(user)], arguments: arguments) {
+        return ScriptCall(.register, keys: .of(user, ["d"]), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in try fields.sessionRecords()
         }
     }
@@ -18,7 +18,7 @@ extension ScriptCall where Answer == Void {
         var arguments = RedisArguments()
         arguments.add(now)
         for session in sessions { arguments.add(session.text) }
-        return ScriptCall(.remove, keys: [RedisKeys.meta(user), RedisKeys.sessions(user)], arguments: arguments) {
+        return ScriptCall(.remove, keys: .of(user, ["m", "d"]), arguments: arguments) {
             _ throws(ReplyFields.Malformed) in
         }
     }
@@ -29,7 +29,7 @@ extension ScriptCall where Answer == LeaseRenewal {
     static func renewLease(_ node: NodeRecord, seconds: Int) -> Self {
         var arguments = RedisArguments(node.incarnation.text, node.stored)
         arguments.add(seconds * 1000)
-        return ScriptCall(.renewLease, keys: [RedisKeys.leases], arguments: arguments) {
+        return ScriptCall(.renewLease, keys: RedisKeySet(RedisKeys.leases), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             let wasLost = try fields.text() == "1"
             var alive: [NodeRecord] = []

@@ -12,11 +12,8 @@ extension ScriptCall where Answer == TimelineOpening {
         arguments.add(cursor.map { $0.epoch.isEmpty ? "-" : $0.epoch } ?? "")
         arguments.add(cursor?.seq ?? 0)
         arguments.add(cursor?.last ?? "")
-        let keys = [
-            RedisKeys.meta(user), RedisKeys.timeline(user), RedisKeys.unread(user), RedisKeys.expiries(user),
-            RedisKeys.unreadMessages(user),
-        ]
-        return ScriptCall(.open, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.open, keys: .of(user, ["m", "t", "u", "x", "w"]), arguments: arguments) {
+            fields throws(ReplyFields.Malformed) in
             let head = try fields.head()
             let unread = try fields.unread()
             let verdict: ResumeVerdict =
@@ -39,8 +36,8 @@ extension ScriptCall where Answer == TimelinePage {
         arguments.add(epoch ?? "")
         arguments.add(seq)
         arguments.add(last ?? "")
-        let keys = [RedisKeys.meta(user), RedisKeys.timeline(user)]
-        return ScriptCall(.read, keys: keys, arguments: arguments) { fields throws(ReplyFields.Malformed) in
+        return ScriptCall(.read, keys: .of(user, ["m", "t"]), arguments: arguments) {
+            fields throws(ReplyFields.Malformed) in
             let head = try fields.head()
             let verdict = try fields.text()
             let resync = verdict == "resumed" ? nil : try fields.reason(verdict)

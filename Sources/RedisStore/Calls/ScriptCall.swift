@@ -3,13 +3,12 @@ import Core
 /// One run of a script: its keys and arguments, and how its answer is read. The scripts' headers say what stands where.
 struct ScriptCall<Answer: Sendable>: Sendable {
     let script: RedisScript
-    /// At least one, and all with the same hash tag.
-    let keys: [String]
+    let keys: RedisKeySet
     let arguments: RedisArguments
     let decode: @Sendable (inout ReplyFields) throws(ReplyFields.Malformed) -> Answer
 
     init(
-        _ script: RedisScript, keys: [String], arguments: RedisArguments,
+        _ script: RedisScript, keys: RedisKeySet, arguments: RedisArguments,
         decode: @escaping @Sendable (inout ReplyFields) throws(ReplyFields.Malformed) -> Answer
     ) {
         self.script = script
@@ -21,12 +20,13 @@ struct ScriptCall<Answer: Sendable>: Sendable {
     /// The command, for the digest that the server gave the script.
     /// - Parameter lane: The key whose commands it stays in order with, when that is not the first of its own.
     func command(_ digest: [UInt8], lane: String? = nil) -> RedisCommand {
-        var command = RedisArguments("EVALSHA")
+        var command = RedisArguments(capacity: 1024)
+        command.add("EVALSHA")
         command.add(digest)
         command.add(keys.count)
-        for key in keys { command.add(key) }
+        keys.add(to: &command)
         command.add(arguments)
-        return RedisCommand(command, key: keys[0], lane: lane, isConfirmed: RedisScript.confirmed.contains(script))
+        return RedisCommand(command, key: keys.first, lane: lane, isConfirmed: RedisScript.confirmed.contains(script))
     }
 
     /// Reads the script's answer. One that is not as it should be says nothing about what was written.

@@ -15,14 +15,18 @@ struct TimelineRecord {
     }
 
     /// The id and the frame.
-    func expanded(seq: Int64, for user: UserID) throws(ReplyFields.Malformed) -> (id: String, frame: [UInt8]) {
+    ///
+    /// - Parameter known: The conversation, when the caller knows it: its name is then not read.
+    func expanded(
+        seq: Int64, for user: UserID, in known: ConversationID? = nil
+    ) throws(ReplyFields.Malformed) -> (id: String, frame: [UInt8]) {
         var parts = RecordParts(bytes)
         let unread = try Self.totals(try parts.text())
         let conversationUnread = Int(try parts.text())
         let name = try parts.text()
         let record = try EntryRecord(try parts.last())
         if record.kind == .block { return (record.id, try Self.block(record, seq)) }
-        guard let conversation = ConversationID(named: name, by: user) else { throw ReplyFields.Malformed() }
+        guard let conversation = known ?? ConversationID(named: name, by: user) else { throw ReplyFields.Malformed() }
         switch record.kind {
         case .reset:
             guard let unread else { throw ReplyFields.Malformed() }
@@ -55,9 +59,11 @@ struct TimelineRecord {
     /// `messages notifications`, without the second when it is 0; empty when the event did not change them.
     private static func totals(_ text: String) throws(ReplyFields.Malformed) -> Unread? {
         guard !text.isEmpty else { return nil }
-        let numbers = text.split(separator: " ").map { Int($0) }
-        guard let messages = numbers[0] else { throw ReplyFields.Malformed() }
-        return Unread(messages: messages, notifications: numbers.count > 1 ? numbers[1] ?? 0 : 0)
+        let bytes = text.utf8
+        let end = bytes.firstIndex(of: UInt8(ascii: " ")) ?? bytes.endIndex
+        guard let messages = DecimalText.read(bytes[..<end]) else { throw ReplyFields.Malformed() }
+        let notifications = DecimalText.read(bytes[end...].dropFirst()) ?? 0
+        return Unread(messages: Int(messages), notifications: Int(notifications))
     }
 }
 

@@ -1,12 +1,12 @@
-import CHiredis
+import Core
 import NIOCore
 
-/// A command's words, collected in one run of bytes and formatted by hiredis.
-///
-/// Only `redisFormatCommandArgv` is used: lengths are explicit, so no byte of an argument can become syntax.
+/// A command's words as they go over the wire: an array of bulk strings (RESP2), each with its length before it, so no byte
+/// of a word can become syntax (ADR 22 says why hiredis does not format them).
 struct RedisArguments {
+    private(set) var count = 0
+    /// The words, without the line that says how many they are.
     private var bytes: [UInt8] = []
-    private var ends: [Int] = []
 
     init() {}
 
@@ -14,45 +14,61 @@ struct RedisArguments {
         for word in words { add(word) }
     }
 
-    var count: Int { ends.count }
+    /// - Parameter capacity: Bytes that it will probably have.
+    init(capacity: Int) { bytes.reserveCapacity(capacity) }
 
     mutating func add(_ text: String) {
-        bytes.append(contentsOf: text.utf8)
-        ends.append(bytes.count)
+        var text = text
+        text.withUTF8 { add($0) }
     }
 
-    mutating func add(_ word: [UInt8]) {
-        bytes.append(contentsOf: word)
-        ends.append(bytes.count)
-    }
+    mutating func add(_ word: [UInt8]) { word.withUnsafeBufferPointer { add($0) } }
 
-    mutating func add(_ number: some BinaryInteger) { add(String(number)) }
+    mutating func add(_ number: some FixedWidthInteger) { DecimalText.with(number) { add($0) } }
+
+    /// One word of two parts.
+    mutating func add(_ start: String, _ end: StaticString) {
+        var start = start
+        start.withUTF8 { start in
+            begin(start.count + end.utf8CodeUnitCount)
+            bytes.append(contentsOf: start)
+        }
+        // SAFETY: a StaticString's bytes live as long as the program.
+        bytes.append(contentsOf: UnsafeBufferPointer(start: end.utf8Start, count: end.utf8CodeUnitCount))
+        endLine()
+    }
 
     mutating func add(_ other: RedisArguments) {
-        let offset = bytes.count
         bytes += other.bytes
-        for end in other.ends { ends.append(offset + end) }
+        count += other.count
     }
 
     /// The command as it goes over the wire.
     func encoded() -> ByteBuffer {
-        let lengths = ends.enumerated().map { index, end in index == 0 ? end : end - ends[index - 1] }
-        // One byte more, so that there is an address even when every word is empty.
-        var padded = bytes
-        padded.append(0)
-        // SAFETY: the pointers in `words` point into `buffer`, which outlives the call; hiredis copies from them. The
-        // command it allocates is freed once, after it was copied.
-        return padded.withUnsafeBufferPointer { buffer in
-            buffer.withMemoryRebound(to: CChar.self) { buffer in
-                var words = ends.indices.map { index in
-                    buffer.baseAddress.map { $0 + (index == 0 ? 0 : ends[index - 1]) }
-                }
-                var command: UnsafeMutablePointer<CChar>?
-                let length = redisFormatCommandArgv(&command, Int32(words.count), &words, lengths)
-                guard length >= 0, let command else { preconditionFailure("out of memory") }
-                defer { redisFreeCommand(command) }
-                return ByteBuffer(bytes: UnsafeRawBufferPointer(start: command, count: Int(length)))
-            }
-        }
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(bytes.count + 16)
+        buffer.writeInteger(UInt8(ascii: "*"))
+        DecimalText.with(count) { _ = buffer.writeBytes($0) }
+        buffer.writeStaticString("\r\n")
+        buffer.writeBytes(bytes)
+        return buffer
+    }
+
+    private mutating func add(_ word: UnsafeBufferPointer<UInt8>) {
+        begin(word.count)
+        bytes.append(contentsOf: word)
+        endLine()
+    }
+
+    private mutating func begin(_ length: Int) {
+        count += 1
+        bytes.append(UInt8(ascii: "$"))
+        DecimalText.with(length) { bytes.append(contentsOf: $0) }
+        endLine()
+    }
+
+    private mutating func endLine() {
+        bytes.append(0x0D)
+        bytes.append(0x0A)
     }
 }

@@ -16,6 +16,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        connection.heard(on: context.channel)
         do {
             try reader.feed(unwrapInboundIn(data))
             while let reply = try reader.next() {

@@ -6,7 +6,8 @@ import NIOSSL
 /// One pipelined connection, kept up: it belongs to one event loop and reconnects by itself, to the server that it was
 /// told last.
 ///
-/// What is written in one turn of the loop leaves in one write. One timer watches the oldest command.
+/// What is written in one turn of the loop leaves in one write, and so does what comes while the server is busy
+/// (`WritePacing`). One timer watches the oldest command.
 final class RedisConnection: @unchecked Sendable {
     // SAFETY: every `var` is read and written on `eventLoop` only; `send`, `start` and `close` hop there first.
 
@@ -40,6 +41,8 @@ final class RedisConnection: @unchecked Sendable {
     private var isUp = false
     private var outgoing: ByteBuffer?
     private var isFlushScheduled = false
+    private var pacing = WritePacing()
+    private var pacingTimer: Scheduled<Void>?
     private var deadlineTimer: Scheduled<Void>?
     private var reconnectTimer: Scheduled<Void>?
     private var drained: EventLoopPromise<Void>?
@@ -117,11 +120,26 @@ extension RedisConnection {
 
     private func flush() {
         isFlushScheduled = false
+        guard let bytes = outgoing?.readableBytes else { return }
+        let now = clock.monotonicNanoseconds()
+        switch pacing.turnEnded(bytes: bytes, now: now) {
+        case .write: writeOut()
+        case .hold(let until):
+            guard pacingTimer == nil else { return }
+            pacingTimer = eventLoop.scheduleTask(in: .nanoseconds(Int64(until - now))) {
+                self.pacingTimer = nil
+                self.flush()
+            }
+        }
+    }
+
+    private func writeOut() {
         guard var bytes = outgoing else { return }
         outgoing = nil
         if let confirmation = state.turnEnded(now: clock.monotonicNanoseconds()) {
             bytes.writeImmutableBuffer(confirmation)
         }
+        pacing.wrote()
         channel?.writeAndFlush(bytes, promise: nil)
         reportInFlight()
     }
@@ -154,6 +172,13 @@ extension RedisConnection {
         guard !isClosed, attempt == self.attempt else { return channel.close(promise: nil) }
         self.channel = channel
         for bytes in state.connected(now: clock.monotonicNanoseconds()) { write(bytes) }
+    }
+
+    /// Bytes came; the replies in them follow. What waited leaves first: the server works on it while they are dealt with.
+    func heard(on channel: any Channel) {
+        guard channel === self.channel else { return }
+        pacing.heard()
+        writeOut()
     }
 
     /// - Returns: Whether the channel is still in use.
@@ -258,6 +283,9 @@ extension RedisConnection {
         let channel = channel
         self.channel = nil
         outgoing = nil
+        pacing.reset()
+        pacingTimer?.cancel()
+        pacingTimer = nil
         deadlineTimer?.cancel()
         deadlineTimer = nil
         channel?.close(promise: nil)

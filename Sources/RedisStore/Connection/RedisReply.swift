@@ -1,3 +1,5 @@
+import Core
+
 /// An answer of the server (RESP2).
 enum RedisReply: Hashable, Sendable {
     /// A bulk string, or a status such as `OK`.
@@ -18,7 +20,7 @@ enum RedisReply: Hashable, Sendable {
     var integer: Int64? {
         switch self {
         case .integer(let number): number
-        case .text(let bytes): Int64(String(decoding: bytes, as: UTF8.self))
+        case .text(let bytes): DecimalText.read(bytes)
         default: nil
         }
     }

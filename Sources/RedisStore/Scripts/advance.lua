@@ -40,7 +40,8 @@ if epoch == '' then epoch = ARGV[2] end
 local first = seq + 1
 local notifications = unread_total(KEYS[4], KEYS[5], now)
 local total = messages_total(KEYS[8])
-local counted = tonumber(call('HGET', KEYS[8], name) or 0)
+local counted_before = m and counted_of(m) or 0
+local counted = counted_before
 local frames, recalled, activity, is_changed = {}, {}, nil, false
 
 -- Takes note of an event after the counts have changed.
@@ -166,7 +167,7 @@ if is_changed then
   elseif activity then
     call('ZADD', KEYS[7], str(activity), name)
   end
-  write_counted(KEYS[8], name, m)
+  if mode == 'reset' or counted_of(m) ~= counted_before then write_counted(KEYS[8], name, m) end
 end
 
 answer = {

@@ -42,18 +42,23 @@ end
 -- From here on it is written, beginning with what Redis refuses when it is out of memory.
 local over_text = over and str(over) or ''
 call('HSET', KEYS[5], number, over_text .. SEP .. category .. SEP .. collapse)
--- An item that has this id since before the horizon gives way: ids of items are unique.
-local stale = call('HGET', KEYS[8], id)
-if stale and stale ~= number then
-  remove_item(KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], id, stale)
-end
 local record = number .. SEP .. over_text .. SEP .. category .. SEP .. item .. SEP .. ARGV[7]
+-- An item that has this id since before the horizon gives way: ids of items are unique.
+local function give_way(stale)
+  if stale and stale ~= number then
+    remove_item(KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], id, stale)
+  end
+end
 if is_update then
+  give_way(call('HGET', KEYS[8], id))
   call('LSET', KEYS[4], (find_item(KEYS[4], number)), record)
   if old_over and not over then call('ZREM', KEYS[7], number) end
 else
+  if call('HSETNX', KEYS[8], item, number) == 0 then
+    give_way(call('HGET', KEYS[8], item))
+    call('HSET', KEYS[8], item, number)
+  end
   local length = call('RPUSH', KEYS[4], record)
-  call('HSET', KEYS[8], item, number)
   if collapse ~= '' then call('HSET', KEYS[6], collapse, number) end
   for _ = 1, length - tonumber(ARGV[11]) do
     local gone, gone_over, _, gone_id = parse_item(call('LPOP', KEYS[4]))

@@ -18,10 +18,31 @@ struct JSONScanner {
         var scanner = JSONScanner(validated: bytes)
         guard UTF8Validator.isValid(bytes) else { throw JSONError("invalid UTF-8", at: 0) }
         scanner.skipSpace()
-        let value = try scanner.checkValue(depthLeft: depthMax)
-        scanner.skipSpace()
-        guard scanner.at == bytes.endIndex else { throw scanner.error("something follows the value") }
+        let value = try scanner.checkedValue(depthLeft: depthMax)
+        try scanner.checkEnd()
         return value
+    }
+
+    /// Checks a whole document that is an object, and gives its members; each byte is looked at once.
+    static func validateObject(
+        _ bytes: ArraySlice<UInt8>, depthMax: Int
+    ) throws(JSONError) -> [(key: String, value: JSONValue)] {
+        var scanner = JSONScanner(validated: bytes)
+        scanner.skipSpace()
+        guard scanner.current == UInt8(ascii: "{"), depthMax > 0 else {
+            _ = try validate(bytes, depthMax: depthMax)
+            throw JSONError("not an object", at: 0)
+        }
+        guard UTF8Validator.isValid(bytes) else { throw JSONError("invalid UTF-8", at: 0) }
+        var members: [(key: String, value: JSONValue)] = []
+        // What most requests have.
+        members.reserveCapacity(8)
+        try scanner.checkObject(depthLeft: depthMax - 1) { key, kind, value in
+            let name = JSONValue(kind: .string, bytes: bytes[key]).string ?? ""
+            members.append((name, JSONValue(kind: kind, bytes: bytes[value])))
+        }
+        try scanner.checkEnd()
+        return members
     }
 
     // MARK: Checking
@@ -43,40 +64,51 @@ struct JSONScanner {
         at += 1
     }
 
-    private mutating func checkValue(depthLeft: Int) throws(JSONError) -> JSONValue {
+    private mutating func checkEnd() throws(JSONError) {
+        skipSpace()
+        guard at == bytes.endIndex else { throw error("something follows the value") }
+    }
+
+    private mutating func checkedValue(depthLeft: Int) throws(JSONError) -> JSONValue {
         let start = at
-        let kind: JSONValue.Kind
-        switch current {
-        case UInt8(ascii: "{"):
-            guard depthLeft > 0 else { throw error("nested too deep") }
-            try checkObject(depthLeft: depthLeft - 1)
-            kind = .object
-        case UInt8(ascii: "["):
-            guard depthLeft > 0 else { throw error("nested too deep") }
-            try checkArray(depthLeft: depthLeft - 1)
-            kind = .array
-        case UInt8(ascii: "\""):
-            try checkString()
-            kind = .string
-        case UInt8(ascii: "t"):
-            try checkLiteral("true")
-            kind = .bool
-        case UInt8(ascii: "f"):
-            try checkLiteral("false")
-            kind = .bool
-        case UInt8(ascii: "n"):
-            try checkLiteral("null")
-            kind = .null
-        case .some(UInt8(ascii: "-")), .some(UInt8(ascii: "0")...UInt8(ascii: "9")):
-            try checkNumber()
-            kind = .number
-        case nil: throw error("unexpected end")
-        default: throw error("expected a value")
-        }
+        let kind = try checkValue(depthLeft: depthLeft)
         return JSONValue(kind: kind, bytes: bytes[start..<at])
     }
 
-    private mutating func checkObject(depthLeft: Int) throws(JSONError) {
+    private mutating func checkValue(depthLeft: Int) throws(JSONError) -> JSONValue.Kind {
+        switch current {
+        case UInt8(ascii: "{"):
+            guard depthLeft > 0 else { throw error("nested too deep") }
+            try checkObject(depthLeft: depthLeft - 1) { _, _, _ in }
+            return .object
+        case UInt8(ascii: "["):
+            guard depthLeft > 0 else { throw error("nested too deep") }
+            try checkArray(depthLeft: depthLeft - 1)
+            return .array
+        case UInt8(ascii: "\""):
+            try checkString()
+            return .string
+        case UInt8(ascii: "t"):
+            try checkLiteral("true")
+            return .bool
+        case UInt8(ascii: "f"):
+            try checkLiteral("false")
+            return .bool
+        case UInt8(ascii: "n"):
+            try checkLiteral("null")
+            return .null
+        case .some(UInt8(ascii: "-")), .some(UInt8(ascii: "0")...UInt8(ascii: "9")):
+            try checkNumber()
+            return .number
+        case nil: throw error("unexpected end")
+        default: throw error("expected a value")
+        }
+    }
+
+    /// - Parameter member: Is told where each name and value stand.
+    private mutating func checkObject(
+        depthLeft: Int, _ member: (_ key: Range<Int>, JSONValue.Kind, _ value: Range<Int>) -> Void
+    ) throws(JSONError) {
         at += 1
         skipSpace()
         if current == UInt8(ascii: "}") {
@@ -85,11 +117,15 @@ struct JSONScanner {
         }
         while true {
             guard current == UInt8(ascii: "\"") else { throw error("expected a member's name") }
+            let nameStart = at
             try checkString()
+            let name = nameStart..<at
             skipSpace()
             try expect(UInt8(ascii: ":"), "':'")
             skipSpace()
-            _ = try checkValue(depthLeft: depthLeft)
+            let valueStart = at
+            let kind = try checkValue(depthLeft: depthLeft)
+            member(name, kind, valueStart..<at)
             skipSpace()
             if current == UInt8(ascii: ",") {
                 at += 1

@@ -5,6 +5,22 @@ public enum JSONText {
     /// Appends `text` as a JSON string with quotes: only what must be escaped is.
     public static func append(_ text: some StringProtocol, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
+        if !appendPlain(text, to: &out) { appendEscaped(text, to: &out) }
+        out.append(UInt8(ascii: "\""))
+    }
+
+    /// Most strings have nothing to escape: they are copied in one go. - Returns: Whether this one was.
+    private static func appendPlain(_ text: some StringProtocol, to out: inout [UInt8]) -> Bool {
+        text.utf8.withContiguousStorageIfAvailable { bytes in
+            for byte in bytes where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                return false
+            }
+            out.append(contentsOf: bytes)
+            return true
+        } ?? false
+    }
+
+    private static func appendEscaped(_ text: some StringProtocol, to out: inout [UInt8]) {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -17,7 +33,6 @@ public enum JSONText {
             default: out.append(byte)
             }
         }
-        out.append(UInt8(ascii: "\""))
     }
 
     /// `text` as a JSON string with quotes.

@@ -17,6 +17,12 @@ public struct JSONValue: Sendable {
         return inner.contains(UInt8(ascii: "\\")) ? JSONText.unescape(inner) : String(decoding: inner, as: UTF8.self)
     }
 
+    /// Bytes of UTF-8 that the characters of a string take; nil for other kinds.
+    public var stringBytes: Int? {
+        guard kind == .string else { return nil }
+        return bytes.contains(UInt8(ascii: "\\")) ? string?.utf8.count : bytes.count - 2
+    }
+
     /// Validates a document that may be any value (RFC 8259).
     public static func document(_ document: [UInt8], depthMax: Int = Limits.jsonDepthMax) throws(JSONError) -> JSONValue
     {
@@ -24,7 +30,7 @@ public struct JSONValue: Sendable {
     }
 
     /// A number without fraction or exponent that fits; nil otherwise.
-    public var integer: Int64? { kind == .number ? Int64(String(decoding: bytes, as: UTF8.self)) : nil }
+    public var integer: Int64? { kind == .number ? DecimalText.read(bytes) : nil }
 
     public var bool: Bool? { kind == .bool ? bytes.first == UInt8(ascii: "t") : nil }
 
@@ -50,12 +56,10 @@ public struct JSONObject: Sendable {
     /// - Parameter depthMax: How deep arrays and objects may be nested, the document itself being 1.
     /// - Throws: What is wrong and at which byte.
     public init(_ document: ArraySlice<UInt8>, depthMax: Int = Limits.jsonDepthMax) throws(JSONError) {
-        let value = try JSONScanner.validate(document, depthMax: depthMax)
-        guard let object = value.object else { throw JSONError("not an object", at: 0) }
-        if let key = object.firstDouble() {
+        members = try JSONScanner.validateObject(document, depthMax: depthMax)
+        if let key = firstDouble() {
             throw JSONError("member \(key.debugDescription) stands there twice", at: 0)
         }
-        self = object
     }
 
     /// The same for a document that is an array.

@@ -25,10 +25,19 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    public mutating func member(_ key: StaticString, _ number: some BinaryInteger) {
-        raw(key, Array(String(number).utf8))
+    public mutating func member(_ key: StaticString, _ number: some FixedWidthInteger) {
+        self.key(key)
+        DecimalText.with(number) { bytes.append(contentsOf: $0) }
+        needsComma = true
     }
-    public mutating func member(_ key: StaticString, _ flag: Bool) { raw(key, Array((flag ? "true" : "false").utf8)) }
+
+    public mutating func member(_ key: StaticString, _ flag: Bool) {
+        self.key(key)
+        let word: StaticString = flag ? "true" : "false"
+        // SAFETY: a StaticString's bytes live as long as the program.
+        bytes.append(contentsOf: UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
+        needsComma = true
+    }
 
     public mutating func member(_ key: StaticString, object body: (inout JSONWriter) -> Void) {
         self.key(key)
@@ -61,6 +70,12 @@ public struct JSONWriter: Sendable {
     public mutating func element(_ json: [UInt8]) {
         comma()
         bytes += json
+        needsComma = true
+    }
+
+    public mutating func element(number: some FixedWidthInteger) {
+        comma()
+        DecimalText.with(number) { bytes.append(contentsOf: $0) }
         needsComma = true
     }
 
@@ -109,7 +124,7 @@ extension JSONWriter {
             "by_category",
             object: { writer in
                 for (category, count) in counts.sorted(by: { $0.key < $1.key }) {
-                    writer.member(dynamic: category) { $0.element(Array(String(count).utf8)) }
+                    writer.member(dynamic: category) { $0.element(number: count) }
                 }
             })
     }

@@ -1,4 +1,5 @@
 import Core
+import NIOCore
 
 /// The frames that the gateway makes itself (PROTOCOL §2), as JSON. Durable events are made by the stores.
 public enum ServerFrames {
@@ -92,19 +93,28 @@ public enum ServerFrames {
 
     // MARK: Live events
 
-    public static func topic(_ topic: Topic, data: [UInt8]) -> [UInt8] {
-        JSONWriter.object {
-            $0.member("ev", "topic")
-            $0.member("topic", topic.text)
-            $0.raw("data", data)
-        }
+    /// `{"ev":"topic","topic":…,"data":…}` as the whole WebSocket frame that all sessions share.
+    public static func topic(_ topic: Topic, data: ArraySlice<UInt8>) -> ByteBuffer {
+        // A topic has no character that JSON escapes.
+        event(#"{"ev":"topic","topic":""#, topic.text.utf8, #"","data":"#, data)
     }
 
-    public static func live(type: String, data: [UInt8]) -> [UInt8] {
-        JSONWriter.object {
-            $0.member("ev", "live")
-            $0.member("type", type)
-            $0.raw("data", data)
+    /// `{"ev":"live","type":…,"data":…}` as the whole WebSocket frame that all sessions share.
+    /// - Parameter type: A JSON string, as it came.
+    public static func live(type: ArraySlice<UInt8>, data: ArraySlice<UInt8>) -> ByteBuffer {
+        event(#"{"ev":"live","type":"#, type, #","data":"#, data)
+    }
+
+    private static func event(
+        _ head: StaticString, _ name: some Collection<UInt8>, _ middle: StaticString, _ data: ArraySlice<UInt8>
+    ) -> ByteBuffer {
+        let count = head.utf8CodeUnitCount + name.count + middle.utf8CodeUnitCount + data.count + 1
+        return FrameEncoder.text(count: count) {
+            $0.writeStaticString(head)
+            $0.writeBytes(name)
+            $0.writeStaticString(middle)
+            $0.writeBytes(data)
+            $0.writeInteger(UInt8(ascii: "}"))
         }
     }
 

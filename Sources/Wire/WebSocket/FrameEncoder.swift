@@ -26,6 +26,16 @@ public enum FrameEncoder {
     /// A text frame of the server.
     public static func text(_ payload: some Collection<UInt8>) -> ByteBuffer { server(.text, payload) }
 
+    /// A text frame of the server whose `count` bytes `payload` writes.
+    static func text(count: Int, _ payload: (inout ByteBuffer) -> Void) -> ByteBuffer {
+        var out = ByteBufferAllocator().buffer(capacity: count + headerBytes(count))
+        writeHeader(.text, count, masked: false, to: &out)
+        let start = out.writerIndex
+        payload(&out)
+        precondition(out.writerIndex - start == count, "a frame has as many bytes as its header says")
+        return out
+    }
+
     /// A close frame of the server; the reason is cut to what fits (RFC 6455 §5.5.1).
     public static func close(_ code: UInt16, reason: String) -> ByteBuffer {
         var payload = [UInt8(code >> 8), UInt8(code & 0xFF)]
