@@ -143,24 +143,72 @@ struct RedisConnectionStateTests {
         _ = submit("b")
         #expect(names(state.lost("gone")) == ["a unknown", "b unknown"])
         #expect(submit("c") == "refuse notStored")
-        #expect(state.lost("again").isEmpty && state.nextDeadline == nil)
+        #expect(state.lost("again").isEmpty && state.nextDeadline(heardAt: 0) == nil)
         becomeReady()
         #expect(submit("d") == "write d")
         #expect(receive(Self.ok) == ["d ok"])
     }
 
-    @Test("is overdue when its oldest command is")
-    mutating func deadlines() {
+    /// Who came too late, in words.
+    private mutating func late(_ now: UInt64, heardAt: UInt64) -> String {
+        switch state.late(now: now, heardAt: heardAt) {
+        case .none: "none"
+        case .silent: "silent"
+        case .slow(let calls): calls.map { String(buffer: $0.bytes) }.joined(separator: ",")
+        }
+    }
+
+    private static let second: UInt64 = 1_000_000_000
+
+    @Test("is of no use when the server is silent for as long as a command may take")
+    mutating func silence() {
         _ = state.connected(now: 7)
-        #expect(state.nextDeadline == 1_000_000_007, "the handshake has a deadline too")
-        #expect(!state.isOverdue(now: 1_000_000_006) && state.isOverdue(now: 1_000_000_007))
+        #expect(state.nextDeadline(heardAt: 7) == Self.second + 7, "the handshake has a deadline too")
+        let handshake = [late(Self.second + 6, heardAt: 7), late(Self.second + 7, heardAt: 7)]
+        #expect(handshake == ["none", "silent"])
         for reply in [Self.ok, Self.master, Self.digest] { _ = receive(reply) }
-        #expect(state.nextDeadline == nil && !state.isOverdue(now: .max))
-        _ = submit("a", deadline: 10)
-        _ = submit("b", deadline: 20)
-        #expect(state.isOverdue(now: 10))
-        _ = receive(Self.ok)
-        #expect(!state.isOverdue(now: 19) && state.isOverdue(now: 20))
+        let idle = late(.max, heardAt: 0)
+        #expect(state.nextDeadline(heardAt: 0) == nil && idle == "none")
+        // Nothing was said since long before the command was sent.
+        _ = submit("a", deadline: 3 * Self.second)
+        let unanswered = [late(3 * Self.second - 1, heardAt: 5), late(3 * Self.second, heardAt: 5)]
+        #expect(unanswered == ["none", "silent"])
+    }
+
+    @Test("a slow server is kept: who came too late is told, and the answer that comes later is for nobody")
+    mutating func slowness() {
+        becomeReady()
+        let s = Self.second
+        _ = submit("a", deadline: 10 * s)
+        _ = submit("b", deadline: 10 * s + 1)
+        _ = submit("c", deadline: 11 * s)
+        let first = late(10 * s + 1, heardAt: 10 * s)
+        #expect(first == "a,b")
+        #expect(state.nextDeadline(heardAt: 10 * s) == 11 * s, "the next one's, and the silence's")
+        // They still take their places, so that nothing is without bound.
+        #expect(submit("d", deadline: 12 * s) == "write d")
+        #expect(submit("e") == "refuse notStored")
+        #expect(receive(Self.ok).isEmpty && receive(.error("MOVED 1 x:1")).isEmpty)
+        #expect(submit("f", deadline: 12 * s) == "write f")
+        #expect(receive(Self.ok) == ["c ok"] && receive(Self.ok) == ["d ok"])
+        let fine = late(11 * s, heardAt: 11 * s)
+        #expect(fine == "none")
+    }
+
+    @Test("a slow server that falls silent is given up, and nobody is told twice")
+    mutating func slowThenSilent() {
+        becomeReady()
+        let s = Self.second
+        _ = submit("a", deadline: 10 * s)
+        let slow = late(10 * s, heardAt: 10 * s - 1)
+        _ = submit("b", deadline: 20 * s)
+        #expect(slow == "a" && state.nextDeadline(heardAt: 10 * s - 1) == 11 * s - 1)
+        let silent = late(11 * s - 1, heardAt: 10 * s - 1)
+        #expect(silent == "silent")
+        #expect(names(state.lost("gone")) == ["b unknown"])
+        becomeReady()
+        _ = submit("c", deadline: 10 * s)
+        #expect(receive(Self.ok) == ["c ok"])
     }
 
     @Test("loads forgotten scripts and sends again what was not run, before what came later")

@@ -60,7 +60,7 @@ struct LoadPlan: Equatable, Sendable {
     }
 
     /// Of all workers together.
-    private static let handshakesMax = 1024
+    private static let handshakesMax = 512
 
     /// An even number of sessions each, so that pairs stay together.
     private func split(_ setup: WorkerSetup, _ count: Int) -> [WorkerSetup] {

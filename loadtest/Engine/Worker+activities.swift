@@ -13,6 +13,11 @@ struct ActivityRun {
 extension Worker {
     /// Events of one activity in one turn of the loop, so that reading is not kept waiting.
     private static let turnMax = 512
+    /// One to each session: as many of a worker may be under way. The site is to be kept busy, not buried: what it does not
+    /// carry would wait in its stream, and the latency would be that of a queue.
+    private static let eachUnderWayMax = 128
+    /// When nothing comes for so long, what is under way is lost, and the others are published all the same.
+    private static let eachPatience = 10 * Clock.second
 
     /// Does what is due. - Returns: When to look again.
     func act(_ now: UInt64) -> UInt64 {
@@ -20,8 +25,9 @@ extension Worker {
         var next = UInt64.max
         for at in runs.indices {
             var left = Self.turnMax
-            while left > 0, !isOver(runs[at]), runs[at].due <= now, canAct(runs[at].activity.kind) {
-                let due = runs[at].due
+            while left > 0, !isOver(runs[at]), runs[at].due <= now, canAct(runs[at].activity, now) {
+                // One to each is no open loop: it is published when there is room for it.
+                let due = runs[at].activity.each ? now : runs[at].due
                 tally.latenessMax = max(tally.latenessMax, now - due)
                 perform(runs[at].activity, number: runs[at].done, meant: due)
                 runs[at].done += 1
@@ -30,7 +36,7 @@ extension Worker {
             guard !isOver(runs[at]) else { continue }
             // A publisher that is full is looked at again soon; so is what did not fit in this turn.
             let due = max(runs[at].due, now)
-            next = min(next, canAct(runs[at].activity.kind) ? due : now + Clock.millisecond)
+            next = min(next, canAct(runs[at].activity, now) ? due : now + Clock.millisecond)
         }
         let before = runs.count
         runs.removeAll { isOver($0) }
@@ -43,12 +49,17 @@ extension Worker {
             ? run.done >= begun : Double(run.done) >= run.activity.seconds * run.activity.rate
     }
 
-    private func canAct(_ kind: Activity.Kind) -> Bool {
-        switch kind {
-        case .notify, .live, .topic: publisher.map { !$0.isFull } ?? true
+    private func canAct(_ activity: Activity, _ now: UInt64) -> Bool {
+        switch activity.kind {
+        case .notify, .live, .topic: publisher.map { !$0.isFull } ?? true && !(activity.each && isFarAhead(now))
         case .send: pending.count < 20_000
         case .churn: true
         }
+    }
+
+    /// Whether so much of one to each is under way that the next has to wait.
+    private func isFarAhead(_ now: UInt64) -> Bool {
+        underWay >= Self.eachUnderWayMax && now < max(deliveredAt, notifiedAt) + Self.eachPatience
     }
 
     private func perform(_ activity: Activity, number: Int, meant: UInt64) {
@@ -87,6 +98,9 @@ extension Worker {
         users.appendName(session, to: &name)
         let id = Array("\(setup.run)-\(setup.first + session)-\(number)".utf8)
         tally.published += 1
+        underWay += 1
+        // Patience begins with the last one that there was room for.
+        if underWay < Self.eachUnderWayMax { notifiedAt = meant }
         publisher?.notify(
             user: name, id: id, data: data(UInt32(setup.first + session), number, meant),
             Ticket(session: Int32(session), number: number))
@@ -120,10 +134,12 @@ extension Worker {
             tally.publishFailures += 1
             problem(why)
             if ticket.session >= 0 { ledger.markRefused(.notes, Int(ticket.session), ticket.number) }
+            underWay -= 1
         case .unknown(let why):
             tally.publishFailures += 1
             problem(why)
             if ticket.session >= 0 { ledger.markUncertain(.notes, Int(ticket.session), ticket.number) }
+            underWay -= 1
         }
     }
 

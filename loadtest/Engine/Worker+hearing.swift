@@ -65,6 +65,8 @@ extension Worker {
         }
         guard ledger.take(stream, session, marker.number) else { return }
         tally.deliveries += 1
+        underWay -= 1
+        deliveredAt = receivedAt
         // What was published while it was away is late by its absence, which is not the server's latency.
         guard marker.time >= record.pointee.since else { return }
         delivery.record(nanoseconds: receivedAt > marker.time ? receivedAt - marker.time : 0)

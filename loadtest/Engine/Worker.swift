@@ -52,6 +52,10 @@ final class Worker {
 
     var publisher: (any Publisher)?
     var runs: [ActivityRun] = []
+    /// Notifications that were published and have not come yet; when the last one was published, and when one came.
+    var underWay = 0
+    var notifiedAt: UInt64 = 0
+    var deliveredAt: UInt64 = 0
     var topicSent: [UInt32]
     /// Sends that were not answered.
     var pending: [UInt64: PendingSend] = [:]

@@ -44,6 +44,8 @@ final class RedisConnection: @unchecked Sendable {
     private var pacing = WritePacing()
     private var pacingTimer: Scheduled<Void>?
     private var deadlineTimer: Scheduled<Void>?
+    /// When the server said something last, or the connection began.
+    private var heardAt: UInt64 = 0
     private var reconnectTimer: Scheduled<Void>?
     private var drained: EventLoopPromise<Void>?
     private var reportedInFlight = 0
@@ -151,7 +153,7 @@ extension RedisConnection {
     }
 
     private func armDeadline() {
-        guard deadlineTimer == nil, let deadline = state.nextDeadline else { return }
+        guard deadlineTimer == nil, let deadline = state.nextDeadline(heardAt: heardAt) else { return }
         let now = clock.monotonicNanoseconds()
         let wait = deadline > now ? Int64(deadline - now) : 0
         deadlineTimer = eventLoop.scheduleTask(in: .nanoseconds(wait)) { self.deadlineReached() }
@@ -159,9 +161,19 @@ extension RedisConnection {
 
     private func deadlineReached() {
         deadlineTimer = nil
-        guard state.isOverdue(now: clock.monotonicNanoseconds()) else { return armDeadline() }
-        metrics.timedOut()
-        lose(.unreachable("no answer within \(configuration.deadlineMilliseconds) ms"))
+        let why = "no answer within \(configuration.deadlineMilliseconds) ms"
+        switch state.late(now: clock.monotonicNanoseconds(), heardAt: heardAt) {
+        case .none: armDeadline()
+        case .slow(let calls):
+            armDeadline()
+            for call in calls {
+                metrics.timedOut()
+                call.done(.failure(StoreError(.unknown, "Redis is too slow: \(why)")))
+            }
+        case .silent:
+            metrics.timedOut()
+            lose(.unreachable(why))
+        }
     }
 }
 
@@ -171,12 +183,14 @@ extension RedisConnection {
     func channelIsActive(_ channel: any Channel, attempt: Int) {
         guard !isClosed, attempt == self.attempt else { return channel.close(promise: nil) }
         self.channel = channel
+        heardAt = clock.monotonicNanoseconds()
         for bytes in state.connected(now: clock.monotonicNanoseconds()) { write(bytes) }
     }
 
     /// Bytes came; the replies in them follow. What waited leaves first: the server works on it while they are dealt with.
     func heard(on channel: any Channel) {
         guard channel === self.channel else { return }
+        heardAt = clock.monotonicNanoseconds()
         pacing.heard()
         writeOut()
     }

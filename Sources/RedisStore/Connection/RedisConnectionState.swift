@@ -26,6 +26,8 @@ struct RedisConnectionState {
 
     private enum Pending {
         case call(RedisCall)
+        /// A call whose caller was told that it came too late. Its answer still comes, and is for nobody.
+        case abandoned(bytes: Int)
         case step(HandshakeStep.Kind, deadline: UInt64)
         /// What an `ASKING` is answered; the call that it belongs to comes next.
         case asking(deadline: UInt64)
@@ -36,6 +38,7 @@ struct RedisConnectionState {
         var deadline: UInt64 {
             switch self {
             case .call(let call): call.deadline
+            case .abandoned: 0
             case .step(_, let deadline), .asking(let deadline), .confirm(let deadline), .probe(let deadline): deadline
             }
         }
@@ -48,6 +51,8 @@ struct RedisConnectionState {
 
     private var phase = Phase.disconnected(why: "not connected yet")
     private var pending = CircularBuffer<Pending>(initialCapacity: 64)
+    /// How many of `pending` are abandoned; they are the first.
+    private var abandoned = 0
     private var resend: [RedisCall] = []
     private var held: [RedisCall] = []
     private var bytesInFlight = 0
@@ -170,6 +175,10 @@ extension RedisConnectionState {
         switch owner {
         case .step(let kind, _): return receivedStep(kind, reply)
         case .call(let call): return receivedAnswer(to: call, reply)
+        case .abandoned(let bytes):
+            abandoned -= 1
+            bytesInFlight -= bytes
+            return resumeOrClose(Reception())
         case .asking: return Reception()
         case .confirm: return receivedConfirmation(reply)
         case .probe:
@@ -273,12 +282,41 @@ extension RedisConnectionState {
 // MARK: Ending
 
 extension RedisConnectionState {
-    /// When the oldest command must be answered; nil when nothing is in flight.
-    var nextDeadline: UInt64? { pending.first?.deadline }
+    /// What is to be done about commands that should have been answered by now.
+    enum Lateness {
+        case none
+        /// The server answers, but later than callers can wait: these are told so. A connection more would only make it
+        /// slower: each loads all scripts, and after it all heads are compared.
+        case slow([RedisCall])
+        /// It does not answer at all, or what is late is no call: the connection is of no use.
+        case silent
+    }
 
-    /// Whether the oldest command should have been answered by `now`. The connection must then be closed: its later
-    /// answers could not be told apart.
-    func isOverdue(now: UInt64) -> Bool { nextDeadline.map { $0 <= now } ?? false }
+    /// - Parameter heardAt: When the server said something last, or the connection began.
+    mutating func late(now: UInt64, heardAt: UInt64) -> Lateness {
+        guard let deadline = nextDeadline(heardAt: heardAt), deadline <= now else { return .none }
+        // What is confirmed by a replica has an answer of its own behind it: it is not taken apart.
+        guard now < heardAt + deadlineNanoseconds, !confirmation.isStrict else { return .silent }
+        var calls: [RedisCall] = []
+        while abandoned < pending.count {
+            let index = pending.index(pending.startIndex, offsetBy: abandoned)
+            guard pending[index].deadline <= now else { break }
+            guard case .call(let call) = pending[index] else { return .silent }
+            pending[index] = .abandoned(bytes: call.bytes.readableBytes)
+            abandoned += 1
+            calls.append(call)
+        }
+        return .slow(calls)
+    }
+
+    /// When to look again: when the oldest command that somebody waits for must be answered, or when the server has been
+    /// silent for too long; nil when nothing is in flight.
+    func nextDeadline(heardAt: UInt64) -> UInt64? {
+        let silent = abandoned > 0 ? heardAt + deadlineNanoseconds : nil
+        guard abandoned < pending.count else { return silent }
+        let next = pending[pending.index(pending.startIndex, offsetBy: abandoned)].deadline
+        return silent.map { min($0, next) } ?? next
+    }
 
     /// The connection is gone. - Returns: everyone who waits, oldest first, with what they are told.
     mutating func lost(_ why: String) -> [(call: RedisCall, error: StoreError)] {
@@ -292,6 +330,7 @@ extension RedisConnectionState {
         }
         for call in resend + held { failed.append((call, StoreError(.notStored, "Redis is not connected: \(why)"))) }
         pending.removeAll(keepingCapacity: true)
+        abandoned = 0
         resend = []
         held = []
         bytesInFlight = 0
