@@ -117,48 +117,6 @@ struct OutageTests {
         }
     }
 
-    @Test("A server that answers late is kept: who waits is told in time, and what was late is done")
-    func slow() async throws {
-        try await RedisFixture.with(loops: 1) { fixture in
-            let users = (0..<300).map { _ in RedisFixture.user() }
-            let (isOver, wasLost) = (Flag(), Flag())
-            let results = await withTaskGroup(of: Void.self, returning: [(result: String, seconds: Double)].self) {
-                helpers in
-                // Each round of the server takes some half a second, and in each it reads no more than 16 KiB of ours.
-                for _ in 0..<3 {
-                    helpers.addTask {
-                        while !isOver.isSet {
-                            _ = try? await fixture.server.command("DEBUG", "SLEEP", "0.2")
-                        }
-                    }
-                }
-                helpers.addTask {
-                    while !isOver.isSet {
-                        if !fixture.store.isConnected { wasLost.set() }
-                        try? await Task.sleep(for: .milliseconds(2))
-                    }
-                }
-                try? await Task.sleep(for: .milliseconds(300))
-                let results = await withTaskGroup(of: (result: String, seconds: Double).self) { appends in
-                    for user in users {
-                        appends.addTask {
-                            await fixture.tryAppend(.new(atMilliseconds: RedisFixture.now), to: user)
-                        }
-                    }
-                    return await appends.reduce(into: []) { $0.append($1) }
-                }
-                isOver.set()
-                return results
-            }
-            #expect(results.contains { $0.result == "ok" } && results.contains { $0.result == "unknown" })
-            #expect(results.allSatisfy { ["ok", "unknown"].contains($0.result) && $0.seconds < 3 })
-            #expect(!wasLost.isSet, "no connection was given up")
-            for user in users {
-                try await eventually("what was late is done") { try await fixture.ids(of: user).count == 1 }
-            }
-        }
-    }
-
     @Test("A killed server is refused at once while it is away: nothing waits in a queue")
     func away() async throws {
         try await RedisFixture.with { fixture in
@@ -286,12 +244,4 @@ extension RedisFixture {
         let opening = try await answer { store.open(user, at: nil, limit: 0, $0) }
         return Snapshot(ids: try await ids(of: user), page: page, unread: opening.unread)
     }
-}
-
-/// Set once, seen by all.
-private final class Flag: Sendable {
-    private let value = Atomic(false)
-
-    var isSet: Bool { value.load(ordering: .acquiring) }
-    func set() { value.store(true, ordering: .releasing) }
 }
