@@ -301,7 +301,8 @@ extension RedisConnectionState {
         while abandoned < pending.count {
             let index = pending.index(pending.startIndex, offsetBy: abandoned)
             guard pending[index].deadline <= now else { break }
-            guard case .call(let call) = pending[index] else { return .silent }
+            // Those before it are told first: the next look, at once, finds it alone.
+            guard case .call(let call) = pending[index] else { return calls.isEmpty ? .silent : .slow(calls) }
             pending[index] = .abandoned(bytes: call.bytes.readableBytes)
             abandoned += 1
             calls.append(call)
