@@ -122,9 +122,9 @@ public struct ReferenceConversation: Sendable {
     }
 
     private mutating func send(_ cid: ClientMessageID, _ body: [UInt8], _ entering: Entering) -> CommitOutcome {
+        let key = "\(entering.author.text) \(cid.text)"
+        if let known = known(key, body, entering) { return known }
         if case .direct(let lower, let higher) = id.kind {
-            let key = "\(entering.author.text) \(cid.text)"
-            if let known = known(key, body, entering) { return known }
             guard blocking.isEmpty else { return Self.forbidden }
             if members.isEmpty {
                 members = [lower, higher].map {
@@ -133,8 +133,6 @@ public struct ReferenceConversation: Sendable {
             }
         }
         guard stay(of: entering.author) != nil else { return Self.notFound }
-        let key = "\(entering.author.text) \(cid.text)"
-        if let known = known(key, body, entering) { return known }
         messages.append(
             StoredMessage(
                 n: messageCount + 1, id: entering.id, timestampMilliseconds: entering.time, sender: entering.author,

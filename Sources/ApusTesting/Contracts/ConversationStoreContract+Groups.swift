@@ -59,6 +59,21 @@ extension ConversationStoreContract {
             try await stores.refuse(create, to: conversation, by: Sample.user())
             #expect(try await stores.summary(of: conversation, for: users[0])?.head.number == 4)
         },
+        ContractCase("Whoever was removed may repeat what was sent before, and hears that it is stored") { stores in
+            let users = ChatSample.users(3)
+            let (group, _) = try await stores.group(users)
+            let cid = ChatSample.cid()
+            let send = ConversationChange.send(cid: cid, body: ChatSample.body("one"))
+            let first = try await stores.append(send, to: group, by: users[1])
+            try await stores.append(.remove([users[1]]), to: group, by: users[0])
+            let again = try await duplicate(stores, send, group, users[1])
+            #expect(again.entry == first.entry && again.members.sorted() == [users[0], users[2]].sorted())
+            let other = ConversationChange.send(cid: cid, body: ChatSample.body("two"))
+            #expect(try await stores.refuse(other, to: group, by: users[1]) == .conflict)
+            let new = ConversationChange.send(cid: ChatSample.cid(), body: ChatSample.body("one"))
+            #expect(try await stores.refuse(new, to: group, by: users[1]) == .notFound)
+            #expect(try await stores.history(of: group, for: users[0])?.messages.count == 1)
+        },
         ContractCase("Every member may change the title and add others; each addition names those who are new") {
             stores in
             let users = ChatSample.users(5)

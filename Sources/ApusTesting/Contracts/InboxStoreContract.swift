@@ -90,6 +90,14 @@ extension InboxStoreContract {
                 #expect(marked.entry != nil && marked.counts.byCategory[category] == nil)
             }
         },
+        ContractCase("Categories that are the same text in other bytes are counted together") { stores in
+            let user = Sample.user()
+            for category in ["caf\u{E9}", "cafe\u{301}"] {
+                try await stores.append(Sample.notification(category: category), to: user)
+            }
+            let counts = try await stores.counts(of: user)
+            #expect(counts.unread.notifications == 2 && counts.byCategory == ["caf\u{E9}": 2])
+        },
         ContractCase("The same notification is appended for each of its recipients") { stores in
             let users = (0..<20).map { _ in Sample.user() }
             let notification = Sample.notification()

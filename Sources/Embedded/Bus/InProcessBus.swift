@@ -75,6 +75,7 @@ public final class InProcessBus: Bus {
             handler(
                 DurableMessage(
                     message: handout.message, deliveries: handout.deliveries, streamSequence: handout.sequence,
+                    storedAtNanoseconds: network.begunAtNanoseconds,
                     settle: { network.settle(handout, $0, stream: stream) }))
         }
         network.add(

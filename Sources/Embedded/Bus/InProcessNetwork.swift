@@ -8,6 +8,9 @@ extension InProcessBus {
     /// What the buses of one process share: the counterpart of a NATS server. A node has one of its own; tests put
     /// several nodes on one.
     public final class Network: Sendable {
+        /// The events of its streams are of this life of the process: their numbers begin anew in the next one.
+        let begunAtNanoseconds = SystemTime().wallMilliseconds() * 1_000_000
+
         struct Subscriber: Sendable {
             let id: UInt64
             let node: UInt64

@@ -15,6 +15,7 @@ extension ConversationWriter {
             guard let number = try messages.number(known.n, at.row.key) else { return .refused(.noMessage) }
             return try duplicate(ofEntry: number, at)
         }
+        guard at.me.removed == nil else { return .refused(.noConversation) }
         if try conversations.isBlocked(at.row) { return .refused(.blocked) }
         let commit = try append(.message(cid: cid.text, body: body), &at)
         let n = commit.entry.messages

@@ -55,14 +55,17 @@ struct ConversationWriter {
         guard !conversation.excludes(author) else { return nil }
         let found = try conversations.find(conversation)
         let member = try found.flatMap { try conversations.member(author, of: $0.key) }
-        let begins =
+        let (begins, isSend) =
             switch change {
-            case .send: true
-            case .block(let on): on
-            default: false
+            case .send: (true, true)
+            case .block(let on): (on, false)
+            default: (false, false)
             }
         if let found, let member {
-            guard member.removed == nil, found.exists || begins || change == .block(on: false) else { return nil }
+            // Whoever went since may repeat what was sent before: `send` looks at that first.
+            guard member.removed == nil || isSend, found.exists || begins || change == .block(on: false) else {
+                return nil
+            }
             return Standing(row: found, me: member, author: author)
         }
         guard case .direct(let lower, let higher) = conversation.kind else { return nil }

@@ -30,7 +30,8 @@ struct InboxTable {
             WHERE user = ? AND read = 0 AND \(Self.living) GROUP BY category
             """, [user, now]
         ) { ($0[0] as String, $0[1] as Int) }
-        let byCategory = Dictionary(uniqueKeysWithValues: categories)
+        // SQLite tells bytes apart that are the same text to Swift, such as é in its two forms.
+        let byCategory = Dictionary(categories, uniquingKeysWith: +)
         let messages = try MembershipTable(db: db).unread(user)
         let unread = Unread(messages: messages, notifications: byCategory.values.reduce(0, +))
         return InboxCounts(unread: unread, byCategory: byCategory)

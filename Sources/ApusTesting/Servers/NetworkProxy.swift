@@ -1,4 +1,3 @@
-import ApusTesting
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -11,8 +10,8 @@ import Synchronization
 
 /// A TCP proxy on a free port of 127.0.0.1 that plays a bad network: every connection through it does what `mode` says, from
 /// the moment that it is set.
-final class FaultProxy: Sendable {
-    enum Mode: Hashable, Sendable {
+public final class NetworkProxy: Sendable {
+    public enum Mode: Hashable, Sendable {
         /// As if it were not there.
         case pass
         /// Everything arrives this much later, in order.
@@ -28,7 +27,7 @@ final class FaultProxy: Sendable {
         case halfClose
     }
 
-    let port: Int
+    public let port: Int
     private let listener: any Channel
     private let switchboard: Switchboard
 
@@ -39,7 +38,7 @@ final class FaultProxy: Sendable {
     }
 
     /// Listens, and connects each connection to `target` on 127.0.0.1.
-    static func start(to target: Int) async throws -> FaultProxy {
+    public static func start(to target: Int) async throws -> NetworkProxy {
         let port = try FreePort.next()
         let switchboard = Switchboard(target: target)
         let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -48,12 +47,12 @@ final class FaultProxy: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { switchboard.accept($0) }
             .bind(host: "127.0.0.1", port: port).get()
-        return FaultProxy(port: port, listener: listener, switchboard: switchboard)
+        return NetworkProxy(port: port, listener: listener, switchboard: switchboard)
     }
 
-    func set(_ mode: Mode) { switchboard.set(mode) }
+    public func set(_ mode: Mode) { switchboard.set(mode) }
 
-    func stop() {
+    public func stop() {
         set(.reset)
         listener.close(promise: nil)
     }
@@ -62,11 +61,11 @@ final class FaultProxy: Sendable {
 /// What all connections of a proxy share.
 private final class Switchboard: Sendable {
     private let target: Int
-    private let state = Mutex((mode: FaultProxy.Mode.pass, pairs: [ObjectIdentifier: ProxyPair]()))
+    private let state = Mutex((mode: NetworkProxy.Mode.pass, pairs: [ObjectIdentifier: ProxyPair]()))
 
     init(target: Int) { self.target = target }
 
-    func set(_ mode: FaultProxy.Mode) {
+    func set(_ mode: NetworkProxy.Mode) {
         let pairs = state.withLock { state in
             state.mode = mode
             return Array(state.pairs.values)
@@ -95,7 +94,7 @@ private final class ProxyPair: @unchecked Sendable {
 
     let client: any Channel
     private var server: (any Channel)?
-    private var mode: FaultProxy.Mode
+    private var mode: NetworkProxy.Mode
     private var toServer = Flow()
     private var toClient = Flow()
     private var isTicking = false
@@ -107,7 +106,7 @@ private final class ProxyPair: @unchecked Sendable {
         var isEndPassed = false
     }
 
-    init(_ client: any Channel, _ mode: FaultProxy.Mode) {
+    init(_ client: any Channel, _ mode: NetworkProxy.Mode) {
         self.client = client
         self.mode = mode
     }
@@ -133,7 +132,7 @@ private final class ProxyPair: @unchecked Sendable {
         return client.eventLoop.makeSucceededVoidFuture()
     }
 
-    func set(_ mode: FaultProxy.Mode) {
+    func set(_ mode: NetworkProxy.Mode) {
         client.eventLoop.execute { [self] in
             self.mode = mode
             switch mode {
