@@ -31,6 +31,8 @@ public struct DurableMessage: Sendable {
     public var deliveries: Int
     /// Its number in the stream: the same at each delivery.
     public var streamSequence: UInt64
+    /// When the stream took it, in nanoseconds since 1970: the same at each delivery. 0 in a stream that has no time.
+    public var storedAtNanoseconds: Int64
     /// Says what became of it; once.
     public var settle: @Sendable (Settlement) -> Void
 
@@ -42,14 +44,18 @@ public struct DurableMessage: Sendable {
     }
 
     public init(
-        message: BusMessage, deliveries: Int, streamSequence: UInt64,
+        message: BusMessage, deliveries: Int, streamSequence: UInt64, storedAtNanoseconds: Int64 = 0,
         settle: @escaping @Sendable (Settlement) -> Void
     ) {
         self.message = message
         self.deliveries = deliveries
         self.streamSequence = streamSequence
+        self.storedAtNanoseconds = storedAtNanoseconds
         self.settle = settle
     }
+
+    /// Names it: number and time, since numbers begin again when the stream is made anew. `[0-9-]`, at most 40 bytes.
+    public var nameInStream: String { "\(streamSequence)-\(storedAtNanoseconds)" }
 }
 
 /// What happens to the bus itself.

@@ -10,7 +10,7 @@ public struct MessageRequest: Hashable, Sendable {
 
     /// Reads a message.
     ///
-    /// - Parameter fallbackID: What names the event when it has no `cid`: `Nats-Msg-Id`, `Idempotency-Key`, or its number
+    /// - Parameter fallbackID: What names the event when it has no `cid`: `Nats-Msg-Id`, `Idempotency-Key`, or its place
     ///   in the stream. The same again is the same message.
     /// - Throws: `bad_request` or `too_large`, with the field that is wrong.
     public static func parse(_ object: JSONObject, fallbackID: String?) throws(ApusError) -> MessageRequest {

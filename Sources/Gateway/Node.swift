@@ -28,6 +28,8 @@ public final class Node: Sendable {
     private let running = Mutex(Running())
     /// Rounds of background work that have begun and not ended.
     private let roundsUnderWay = AtomicCounter()
+    /// 1 while the backend listener runs.
+    private let apisRunning = AtomicCounter()
 
     private struct Running {
         var listener: Listener?
@@ -135,6 +137,7 @@ public final class Node: Sendable {
         logger.logLevel = .error
         let application = Application(
             router: api.router(),
+            server: .http1(configuration: .init(idleTimeout: .seconds(Int64(Limits.backendIdleSeconds)))),
             configuration: .init(
                 address: .hostname(configuration.backendListen.host, port: configuration.backendListen.port),
                 serverName: nil),
@@ -142,7 +145,11 @@ public final class Node: Sendable {
             eventLoopGroupProvider: .shared(group), logger: logger)
         // A group of its own: it must go on answering during the drain, which ends it when all is done.
         let service = ServiceGroup(configuration: .init(services: [application], logger: logger))
-        let task = Task.detached { try await service.run() }
+        apisRunning.add()
+        let task: Task<Void, any Error> = Task.detached { [apisRunning] in
+            defer { apisRunning.subtract() }
+            try await service.run()
+        }
         running.withLock { $0.api = (service, task) }
         Task.detached { bound.fail(await task.result) }
         let address: SocketAddress?
@@ -230,7 +237,7 @@ public final class Node: Sendable {
             try? await Task.sleep(for: .milliseconds(50))
         }
         for shard in context.hub.shards { shard.abortAll() }
-        await stop()
+        await stop(by: deadline)
         context.logger.info("drained")
     }
 
@@ -241,18 +248,18 @@ public final class Node: Sendable {
     }
 
     /// Ends what is left, in the reverse order of the start. Ports stay open: they belong to who made them.
-    private func stop() async {
+    ///
+    /// - Parameter deadline: Until when backends may finish what they have begun.
+    private func stop(by deadline: UInt64) async {
         let (api, tasks) = running.withLock { running in
             defer { running = Running() }
             return (running.api, running.backgroundTasks)
         }
-        for task in tasks { task.cancel() }
         for shard in context.hub.shards { shard.stopSweeping() }
         context.directory.removeAll()
-        if let api {
-            await api.group.triggerGracefulShutdown()
-            _ = await api.task.result
-        }
+        // The lease is kept meanwhile: events are still taken here.
+        if let api { await end(api, by: deadline) }
+        for task in tasks { task.cancel() }
         // Whoever waits for the store must have its answer before the store is closed and the loops end.
         for _ in 0..<60 where context.directory.pendingRemovals > 0 || roundsUnderWay.current > 0 {
             try? await Task.sleep(for: .milliseconds(50))
@@ -261,6 +268,27 @@ public final class Node: Sendable {
         await context.bus.close()
         _ = try? await answer { context.presence.dropLease(context.incarnation, $0) }
         await context.verifier.shutdown()
+    }
+
+    /// What a request that has come whole takes at most: the store's deadline, and some.
+    private static let answerNanoseconds = UInt64(Limits.storeDeadlineMilliseconds + 500) * 1_000_000
+
+    /// Ends the backend listener. A batch that is still coming in has until the deadline, one that has come its answer in
+    /// any case. Then all is cut off: one backend that sends or takes nothing more would keep this process, its place on
+    /// the bus and its lease for ever.
+    private func end(_ api: (group: ServiceGroup, task: Task<Void, any Error>), by deadline: UInt64) async {
+        await api.group.triggerGracefulShutdown()
+        await apiEnds(by: max(deadline, context.time.monotonicNanoseconds() + Self.answerNanoseconds))
+        guard apisRunning.current > 0 else { return }
+        context.logger.warning("requests of backends are cut off: they did not end within the drain")
+        api.task.cancel()
+        await apiEnds(by: context.time.monotonicNanoseconds() + Self.answerNanoseconds)
+    }
+
+    private func apiEnds(by deadline: UInt64) async {
+        while apisRunning.current > 0, context.time.monotonicNanoseconds() < deadline {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
     }
 }
 

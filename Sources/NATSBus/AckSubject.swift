@@ -10,6 +10,8 @@ struct AckSubject: Hashable, Sendable {
     /// How often the message was handed out, this time included.
     var deliveries: Int
     var streamSequence: UInt64
+    /// When the stream took the message, in nanoseconds since 1970.
+    var storedAtNanoseconds: Int64
 
     /// - Returns: nil when `subject` is not of either form.
     init?(_ subject: String) {
@@ -20,11 +22,13 @@ struct AckSubject: Hashable, Sendable {
         else { return nil }
         let first = tokens.count == 9 ? 2 : 4
         guard let deliveries = Int(Substring(tokens[first + 2])), deliveries > 0,
-            let sequence = UInt64(Substring(tokens[first + 3])), !tokens[first].isEmpty, !tokens[first + 1].isEmpty
+            let sequence = UInt64(Substring(tokens[first + 3])), let time = Int64(Substring(tokens[first + 5])),
+            !tokens[first].isEmpty, !tokens[first + 1].isEmpty
         else { return nil }
         stream = String(Substring(tokens[first]))
         consumer = String(Substring(tokens[first + 1]))
         self.deliveries = deliveries
         streamSequence = sequence
+        storedAtNanoseconds = time
     }
 }

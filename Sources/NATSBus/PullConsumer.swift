@@ -98,9 +98,10 @@ final class PullConsumer: Sendable {
         var handedOut = message
         handedOut.replyTo = nil
         handler(
-            DurableMessage(message: handedOut, deliveries: ack.deliveries, streamSequence: ack.streamSequence) {
-                owner.settle($0)
-            })
+            DurableMessage(
+                message: handedOut, deliveries: ack.deliveries, streamSequence: ack.streamSequence,
+                storedAtNanoseconds: ack.storedAtNanoseconds
+            ) { owner.settle($0) })
     }
 
     /// The right to settle one delivery. If its handler forgets it, the place is free again, and the message comes

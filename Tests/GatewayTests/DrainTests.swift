@@ -1,5 +1,7 @@
 import ApusTesting
 import Core
+import Embedded
+import Presence
 import Testing
 import Wire
 
@@ -166,6 +168,59 @@ struct DrainTests {
         await node.stop()
         // 30 s (G10), and some for a machine that is busy with other tests.
         #expect(ContinuousClock.now - began < .seconds(45))
+    }
+
+    /// A request to the backend listener that is under way: so much has come of a body of `length` bytes.
+    private func unfinished(_ begin: String, of length: Int, at node: TestNode) async throws -> ScriptedClient {
+        let client = try await ScriptedClient.raw(port: node.backendPort)
+        // Both leave in one packet: when the first is answered, the second has begun.
+        var request = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+        request += "POST /v1/notifications HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer \(TestNode.apiKey)\r\n"
+        request += "Content-Length: \(length)\r\n\r\n\(begin)"
+        try await client.send(raw: Array(request.utf8))
+        #expect(try await client.head().hasPrefix("HTTP/1.1 200 "))
+        return client
+    }
+
+    /// The wait for it had no end: the process stayed until it was killed, on the bus and with its lease.
+    @Test("A request that a backend does not finish ends with the drain's time, and what comes after it is done")
+    func stalledRequest() async throws {
+        let world = try TestWorld()
+        let node = try await TestNode.start("gw-stalled", in: world) { $0.drainSeconds = 5 }
+        let backend = try await unfinished("{\"to\":", of: 100, at: node)
+        defer { backend.drop() }
+        let isOver = Locked(false)
+        Task {
+            await node.stop()
+            isOver.change { $0 = true }
+        }
+        try await eventually("the node ends", within: 25) { isOver.value }
+        #expect(!node.bus.isConnected)
+        let other = NodeRecord(
+            incarnation: try #require(Incarnation(newOf: "gw-other")), sinceMilliseconds: 0, sessions: 0,
+            draining: false, version: "", roles: [])
+        let alive = try await answer { world.store.renewLease(other, seconds: 10, $0) }.alive
+        #expect(alive.map(\.incarnation.node) == ["gw-other"])
+    }
+
+    @Test("A request that comes slowly is taken to its end during the drain, and answered")
+    func slowRequest() async throws {
+        let node = try await TestNode.start()
+        let body = "[{\"to\":\"\(someUser())\",\"type\":\"a.b\"}]"
+        let backend = try await unfinished(String(body.prefix(10)), of: body.utf8.count, at: node)
+        defer { backend.drop() }
+        let port = node.backendPort
+        async let stopped: Void = node.stop()
+        // From then on only what has begun is served.
+        try await eventually("nobody listens for backends") {
+            guard let probe = try? await ScriptedClient.raw(port: port) else { return true }
+            probe.drop()
+            return false
+        }
+        try await backend.send(raw: Array(body.dropFirst(10).utf8))
+        let text = try await backend.httpAnswer().body
+        #expect(text.contains("\"stored\":true"), "\(text)")
+        await stopped
     }
 
     @Test("Sessions go at the chosen rate, and all within the time that the drain has")

@@ -2,6 +2,7 @@ import ApusTesting
 import Bus
 import Core
 import Foundation
+import Synchronization
 import Testing
 import Wire
 
@@ -103,6 +104,79 @@ struct TwoNodeTests {
             let (status, _) = try await fleet.nodes[0].backend("POST", "/v1/topics/room.1", body: #"{"data":4}"#)
             #expect(status == 200)
             try await eventually("the topic over HTTP, on the other node") { there.events.count == 4 }
+            // With the frame once for each of them it had more than NATS takes: sent, and dropped.
+            let names = (["ann", "ann"] + (0..<998).map { "user-\($0)" }).map { "\"\($0)\"" }.joined(separator: ",")
+            for (to, type) in [("[\(names)]", "many"), ("\"ann\"", "last")] {
+                let body = #"{"to":\#(to),"type":"\#(type)","data":"\#(String(repeating: "x", count: 1200))"}"#
+                let (status, _) = try await fleet.nodes[0].backend("POST", "/v1/live", body: body)
+                #expect(status == 200)
+            }
+            for device in [here, there] {
+                try await eventually("the last one") { device.events.last?["type"]?.string == "last" }
+                #expect(device.events.suffix(2).map { $0["type"]?.string } == ["many", "last"], "many came once")
+            }
+        }
+    }
+
+    /// JetStream refused these letters each time, and the events went round for as long as the stream had them.
+    @Test("poison with orders to JetStream, or as large as a message may be, becomes a dead letter once all the same")
+    func stubbornPoison() async throws {
+        try await Fleet.with { fleet in
+            let ann = try await fleet.device("ann", on: fleet.nodes[0])
+            // Whoever listens hears the refused ones too: the stream says which were stored.
+            let letters = Mutex<[BusMessage]>([])
+            try await fleet.backend.subscribe("apus.dead", queue: nil) { letter in
+                letters.withLock { $0.append(letter) }
+            }
+            try await fleet.publish(
+                "apus.in.notify", Array("not json".utf8),
+                headers: [("Nats-Expected-Stream", "APUS_IN"), ("x-trace", "7")], id: "orders")
+            // 1 MiB is what NATS takes, headers included: the reason had no room any more.
+            try await fleet.publish("apus.in.notify", [UInt8](repeating: 0x20, count: 1_048_576 - 100), id: "large")
+            try await fleet.eventuallyBuried(2)
+            // A stream that somebody has made smaller.
+            let smaller =
+                #"{"name":"APUS_DEAD","subjects":["apus.dead"],"retention":"limits","storage":"file","discard":"old","#
+                + #""max_age":604800000000000,"duplicate_window":120000000000,"num_replicas":1,"max_msg_size":2048}"#
+            let updated = try await fleet.request(raw: "$JS.API.STREAM.UPDATE.APUS_DEAD", smaller)
+            #expect(updated["error"] == nil)
+            try await fleet.publish("apus.in.notify", [UInt8](repeating: 0x20, count: 5000), id: "over")
+            try await fleet.eventuallyBuried(3)
+            try await fleet.publish("ann", id: "good")
+            try await ann.wait(for: 1)
+            try await eventually("the bare letter is heard") {
+                letters.withLock { $0.last?.header("Apus-Truncated") == "5000" }
+            }
+            let heard = letters.withLock { $0 }
+            let orders = try #require(heard.first { $0.header("x-trace") == "7" })
+            #expect(orders.header("Nats-Expected-Stream") == nil && orders.payload == Array("not json".utf8))
+            #expect(orders.header("Apus-Subject") == "apus.in.notify" && orders.header("Apus-Truncated") == nil)
+            let large = try #require(heard.first { $0.header("Apus-Truncated") == "1048476" })
+            #expect(large.payload.count > 900_000)
+            #expect(heard.last?.payload.isEmpty == true)
+        }
+    }
+
+    /// Their number in the stream named them, and began again with it: an equal body was taken for the one before and
+    /// was gone, another one was a conflict and went to the dead letters.
+    @Test("messages without a name of their own arrive although the stream was deleted between them, and made anew")
+    func unnamedMessages() async throws {
+        try await Fleet.with { fleet in
+            let ben = try await fleet.device("ben", on: fleet.nodes[1])
+            for (index, text) in ["same", "one"].enumerated() {
+                try await fleet.storeUnnamed(text)
+                try await ben.wait(for: index + 1)
+            }
+            _ = try await fleet.request(raw: "$JS.API.STREAM.DELETE.APUS_IN")
+            try await eventually("the stream is there again") {
+                (try? await fleet.request(raw: "$JS.API.STREAM.INFO.APUS_IN"))?["config"] != nil
+            }
+            for (index, text) in ["same", "other"].enumerated() {
+                try await fleet.storeUnnamed(text)
+                try await ben.wait(for: index + 3)
+            }
+            let texts = ben.events.compactMap { $0["body"]?.object?["text"]?.string }
+            #expect(texts == ["same", "one", "same", "other"])
         }
     }
 
@@ -138,10 +212,26 @@ struct TwoNodeTests {
 }
 
 extension Fleet {
-    func request(raw subject: String) async throws -> JSONObject {
+    func request(raw subject: String, _ body: String = "") async throws -> JSONObject {
         let reply = try await answer { (done: @escaping Completion<BusMessage>) in
-            backend.request(BusMessage(subject: subject, payload: []), timeoutMilliseconds: 5000, done)
+            backend.request(
+                BusMessage(subject: subject, payload: Array(body.utf8)), timeoutMilliseconds: 5000, done)
         }
         return try JSONObject(reply.payload)
+    }
+
+    /// A message from ann to ben with neither `cid` nor `Nats-Msg-Id`.
+    func storeUnnamed(_ text: String) async throws {
+        let stored = try await request(raw: "apus.in.message", #"{"from":"ann","to":"ben","body":{"text":"\#(text)"}}"#)
+        guard stored["seq"]?.integer != nil else { throw TestFailure("\(text) was not stored") }
+    }
+
+    /// Waits until so many dead letters are stored, and no event is on its way any more.
+    func eventuallyBuried(_ count: Int64) async throws {
+        try await eventually("\(count) dead letters") {
+            let dead = try await request(raw: "$JS.API.STREAM.INFO.APUS_DEAD")["state"]?.object?["messages"]?.integer
+            let consumer = try await request(raw: "$JS.API.CONSUMER.INFO.APUS_IN.notifier")
+            return dead == count && consumer["num_ack_pending"]?.integer == 0 && consumer["num_pending"]?.integer == 0
+        }
     }
 }

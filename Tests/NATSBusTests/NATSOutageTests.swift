@@ -164,6 +164,32 @@ struct NATSOutageTests {
         await node.bus.close()
     }
 
+    /// Numbers begin again with a stream. A message that was named by its number was taken for one before.
+    @Test("An event has one name at all its deliveries, and in a stream that was made anew none has it again")
+    func names() async throws {
+        let server = try await NATSServer.started()
+        defer { server.stop() }
+        let subjects = try Subjects.forTest()
+        let node = try await Node.connected(server.url, subjects: subjects)
+        let got = Mutex<[DurableMessage]>([])
+        try await node.bus.consume(inFlightMax: 8) { message in
+            got.withLock { $0.append(message) }
+            message.settle(message.deliveries == 1 ? .retry(afterMilliseconds: 10) : .done)
+        }
+        try await node.store("before")
+        try await eventually("it came twice") { got.withLock { $0.count } == 2 }
+        _ = try await node.bus.jetStream.noteProgress()
+        _ = try await node.admin("STREAM.DELETE.\(subjects.inStream)")
+        try await eventually("it can be stored again") { (try? await node.store("after", id: "after")) != nil }
+        try await eventually("it came twice") { got.withLock { $0.count } == 4 }
+        let all = got.withLock { $0 }
+        #expect(all.map(\.message.text) == ["before", "before", "after", "after"])
+        #expect(all.map(\.streamSequence) == [1, 1, 1, 1])
+        #expect(all[0].nameInStream == all[1].nameInStream && all[2].nameInStream == all[3].nameInStream)
+        #expect(all[0].nameInStream != all[2].nameInStream)
+        await node.bus.close()
+    }
+
     @Test("Publishing while NATS is away neither waits nor queues: it is dropped and counted")
     func publishAway() async throws {
         let server = try await NATSServer.started()

@@ -33,12 +33,15 @@ struct NATSPiecesTests {
         let first = try #require(AckSubject("$JS.ACK.APUS_IN.notifier.3.77.12.1700000000000000000.5"))
         #expect(first.stream == "APUS_IN" && first.consumer == "notifier")
         #expect(first.deliveries == 3 && first.streamSequence == 77)
+        #expect(first.storedAtNanoseconds == 1_700_000_000_000_000_000)
         let second = try #require(AckSubject("$JS.ACK.hub.AbC123.APUS_IN.notifier.1.8.9.1700000000000000000.0.rnd"))
         #expect(second.stream == "APUS_IN" && second.deliveries == 1 && second.streamSequence == 8)
+        #expect(second.storedAtNanoseconds == 1_700_000_000_000_000_000)
         let noRandom = try #require(AckSubject("$JS.ACK._.AbC123.APUS_IN.notifier.1.8.9.1700000000000000000.0"))
         #expect(noRandom == second)
         for bad in [
-            "", "$JS.ACK", "$JS.ACK.s.c.0.1.1.1.1", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.1.1.1", "a.b.c",
+            "", "$JS.ACK", "$JS.ACK.s.c.0.1.1.1.1", "$JS.ACK.s.c.x.1.1.1.1", "$JS.ACK.s.c.1.1.1.x.1",
+            "$JS.ACK.s.c.1.1.1.1.1.1", "a.b.c",
         ] {
             #expect(AckSubject(bad) == nil)
         }

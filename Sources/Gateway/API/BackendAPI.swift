@@ -113,14 +113,19 @@ struct BackendAPI: Sendable {
     // MARK: Reading requests
 
     private static func body(_ request: Request) async throws -> [UInt8] {
-        if let length = request.headers[.contentLength].flatMap(Int.init), length > Limits.backendBodyBytesMax {
+        let length = request.headers[.contentLength].flatMap(Int.init)
+        if let length, length > Limits.backendBodyBytesMax {
             throw ApusError(.tooLarge, "the body has more than \(Limits.backendBodyBytesMax) bytes")
         }
+        let body: [UInt8]
         do {
-            return Array(buffer: try await request.body.collect(upTo: Limits.backendBodyBytesMax))
+            body = Array(buffer: try await request.body.collect(upTo: Limits.backendBodyBytesMax))
         } catch is NIOTooManyBytesError {
             throw ApusError(.tooLarge, "the body has more than \(Limits.backendBodyBytesMax) bytes")
         }
+        // A connection that is closed in the middle looks like the body's end: a batch would be taken in part.
+        if let length, body.count < length { throw ApusError.badRequest("the body ended before its Content-Length") }
+        return body
     }
 
     private static func isLines(_ request: Request) -> Bool {

@@ -157,7 +157,8 @@ extension Backend {
                 return [Self.sent(index, batch.isBatch) { $0.member("all", true) }]
             }
             let users = try recipients(object)
-            node.router.broadcast(users.map { .liveUser($0, frame: frame) })
+            // The frame once, however many they are: NATS drops what has more than 1 MiB.
+            node.router.broadcast([.liveUsers(users, frame: frame)])
             return users.map { user in Self.sent(index, batch.isBatch) { $0.member("user", user.text) } }
         }
         return BatchAnswer(items, isBatch: batch.isBatch, unavailable: false)
@@ -173,6 +174,7 @@ extension Backend {
         return BatchAnswer(items, isBatch: batch.isBatch, unavailable: false)
     }
 
+    /// Each once, in the order of their first naming.
     private func recipients(_ object: JSONObject) throws(ApusError) -> [UserID] {
         let names: [String]
         if let one = object.present("to")?.string {
@@ -182,11 +184,12 @@ extension Backend {
         }
         guard !names.isEmpty else { throw .badRequest("to: names no recipient; for everybody give \"all\":true") }
         var users: [UserID] = []
+        var seen: Set<UserID> = []
         for (index, name) in names.enumerated() {
             guard let user = UserID(name) else {
                 throw .badRequest(names.count == 1 ? "to: is no user id" : "to[\(index)]: is no user id")
             }
-            users.append(user)
+            if seen.insert(user).inserted { users.append(user) }
         }
         return users
     }

@@ -34,23 +34,25 @@ final class Notifier: Sendable {
         if Defect.planted == .ackFirst { event.settle(.done) }
         if event.message.subject == node.subjects.inMessage { return takeMessage(event) }
         let request: NotificationRequest
-        do throws(ApusError) { request = try parse(event.message) } catch {
-            return bury(event, reason: error.description)
-        }
+        do throws(ApusError) { request = try parse(event) } catch { return bury(event, reason: error.description) }
         publisher.publish([request]) { outcomes in
             let failed = outcomes.contains { if case .failure = $0.result { true } else { false } }
             self.settle(event, failed ? .retry(afterMilliseconds: Self.backOff(event.deliveries)) : .done)
         }
     }
 
-    /// A message in a user's name. Without a name of its own it is named by its number in the stream, so that it is stored
-    /// once however often it is handed out.
+    /// Without a name of its own an event has that of its place in the stream, so that it is stored once however often it is
+    /// handed out.
+    private static func fallbackID(_ event: DurableMessage) -> String {
+        event.message.header("Nats-Msg-Id") ?? "stream-\(event.nameInStream)"
+    }
+
+    /// A message in a user's name.
     private func takeMessage(_ event: DurableMessage) {
         let request: MessageRequest
         do throws(ApusError) {
             request = try MessageRequest.parse(
-                try JSONObject.request(event.message.payload),
-                fallbackID: event.message.header("Nats-Msg-Id") ?? "stream-\(event.streamSequence)")
+                try JSONObject.request(event.message.payload), fallbackID: Self.fallbackID(event))
         } catch { return bury(event, reason: error.description) }
         backend.send(request) { result in
             if let refusal = result.refusal { return self.bury(event, reason: refusal.description) }
@@ -58,8 +60,8 @@ final class Notifier: Sendable {
         }
     }
 
-    private func parse(_ message: BusMessage) throws(ApusError) -> NotificationRequest {
-        let subjects = node.subjects
+    private func parse(_ event: DurableMessage) throws(ApusError) -> NotificationRequest {
+        let (message, subjects) = (event.message, node.subjects)
         var recipient: String?
         if message.subject != subjects.inNotify {
             guard let rest = Subjects.rest(of: message.subject, below: subjects.inNotify) else {
@@ -73,7 +75,7 @@ final class Notifier: Sendable {
         return try NotificationRequest.parse(
             message.payload,
             NotificationEnvelope(
-                recipient: recipient, fallbackID: message.header("Nats-Msg-Id"),
+                recipient: recipient, fallbackID: Self.fallbackID(event),
                 cloudEvent: Self.cloudEvent(message.headers), nowMilliseconds: node.time.wallMilliseconds()))
     }
 
@@ -91,20 +93,26 @@ final class Notifier: Sendable {
         node.logger.warning(
             "an event cannot be used and goes to the dead letters",
             metadata: ["reason": "\(reason)", "subject": "\(subject)", "stream_seq": "\(event.streamSequence)"])
-        var headers = event.message.headers.filter {
-            !["apus-reason", "apus-subject", "nats-msg-id"].contains($0.name.lowercased())
-        }
-        headers.append(("Apus-Reason", Self.headerSafe(reason)))
-        headers.append(("Apus-Subject", subject))
-        let letter = BusMessage(subject: node.subjects.dead, headers: headers, payload: event.message.payload)
-        // The number in the stream names the event, so a letter whose acknowledgement was lost is not stored twice.
-        node.bus.publishDurable(letter, dedupID: "dead-\(node.subjects.inStream)-\(event.streamSequence)") { result in
-            switch result {
-            case .success:
-                self.node.metrics.dead.increment()
-                self.settle(event, .done)
-            case .failure: self.settle(event, .retry(afterMilliseconds: Self.backOff(event.deliveries)))
+        let letter = DeadLetter(event: event.message, reason: reason)
+        // Named by the event, so a letter whose acknowledgement was lost is not stored twice.
+        let name = "dead-\(node.subjects.inStream)-\(event.nameInStream)"
+        node.bus.publishDurable(letter.whole(to: node.subjects.dead), dedupID: name) { result in
+            guard case .failure(let error) = result, error.outcome == .notStored else {
+                return self.buried(event, result)
             }
+            // Perhaps this NATS refuses what is in it, and always will.
+            self.node.bus.publishDurable(letter.bare(to: self.node.subjects.dead), dedupID: name) {
+                self.buried(event, $0)
+            }
+        }
+    }
+
+    private func buried(_ event: DurableMessage, _ result: Result<Void, StoreError>) {
+        switch result {
+        case .success:
+            node.metrics.dead.increment()
+            settle(event, .done)
+        case .failure: settle(event, .retry(afterMilliseconds: Self.backOff(event.deliveries)))
         }
     }
 
@@ -120,10 +128,5 @@ final class Notifier: Sendable {
     static func backOff(_ deliveries: Int) -> Int {
         let base = 250 << min(max(deliveries, 1) - 1, 4)
         return base + Int.random(in: 0...base / 4)
-    }
-
-    /// Header values have no line ends and stay short.
-    private static func headerSafe(_ text: String) -> String {
-        String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : Character($0) }.prefix(500))
     }
 }
