@@ -15,6 +15,8 @@ public enum Defect: String, CaseIterable, Sendable {
     case resumeUnchecked = "resume_unchecked"
     /// A member's cursor is compared with the log by its number alone.
     case cursorUnchecked = "cursor_unchecked"
+    /// Whoever went with a dead node is still said to be online.
+    case deadOnline = "dead_online"
 
     #if DEBUG
         public static let planted: Defect? = {

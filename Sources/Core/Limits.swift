@@ -12,6 +12,9 @@ public enum Limits {
     public static let handshakeTimeoutSeconds = 10
     /// Time from the upgrade to `hello` (PROTOCOL §2.1).
     public static let helloTimeoutSeconds = 10
+    /// Time of the node to answer a request or a `hello` that came in time: the 10 s that fetching keys may take, the
+    /// store's deadline, and some slack. Past it, 503 or close code 4503.
+    public static let answerTimeoutSeconds = 15
 
     // MARK: Frames and messages
 
@@ -117,7 +120,8 @@ public enum Limits {
     public static let departureEntries = 200
     /// Users whom one user may block.
     public static let blocksMax = 1000
-    /// What one answer to `history` or `conversations` may have; the rest is another page. Well below `outputBytesMax`.
+    /// What one answer to `inbox`, `history` or `conversations` may have; the rest is another page. Well below
+    /// `outputBytesMax`.
     public static let answerBytesMax = 128 * 1024
     /// One page of `history` and of `conversations`.
     public static let historyPageMax = 200
@@ -145,6 +149,12 @@ public enum Limits {
     public static let ttlSecondsMax = 31_536_000
     /// Users in one presence question.
     public static let presenceUsersMax = 1000
+    /// A backend's connection on which nothing comes for this long is closed, also in the middle of a request.
+    public static let backendIdleSeconds = 60
+    /// A dead letter with its headers: NATS takes 1 MiB by default, and an event may have had all of that.
+    public static let deadLetterBytesMax = 1_000_000
+    /// What a dead letter keeps of the event's headers: JetStream takes 64 KiB, and Apus adds its own.
+    public static let deadLetterHeaderBytesMax = 32 * 1024
 
     // MARK: Presence
 

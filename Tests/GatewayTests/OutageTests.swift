@@ -137,6 +137,30 @@ struct OutageTests {
         }
     }
 
+    @Test("An event without a name of its own is stored once, though its answer was lost and it is handed out again")
+    func unnamed() async throws {
+        try await TestNode.run { node in
+            let user = someUser()
+            let (client, _) = try await node.session(user)
+            defer { client.drop() }
+            node.fault.mode = .answersLost
+            for _ in 0..<2 {
+                try await answer {
+                    node.bus.publishDurable(
+                        .init(subject: "apus.in.notify.\(user)", payload: Array(#"{"type":"a.b"}"#.utf8)),
+                        dedupID: RandomToken.make(length: 12), $0)
+                }
+            }
+            try await eventually("both are stored") { node.fault.calls(.append) == 2 }
+            node.fault.mode = .up
+            try await eventually("both came again") { node.fault.calls(.append) >= 4 }
+            let events = try await client.durable(2)
+            #expect(Set(events.compactMap { $0.string("id") }).count == 2, "two that look alike are two")
+            #expect(try await client.isSilent(forMilliseconds: 200))
+            #expect(try await client.ask("ping").ok.number("seq") == 2)
+        }
+    }
+
     @Test("A session that ends during an outage leaves the directory when the store is back")
     func directory() async throws {
         try await TestNode.run { node in

@@ -129,9 +129,15 @@ struct Messenger: Sendable {
     // MARK: Live
 
     /// Sends a live event to other users' sessions, wherever they are; nothing is kept for who is away.
+    ///
+    /// A few are looked up. For many it goes to every node: one client of a large group could have the store look up
+    /// thousands with each frame, and nobody else would be served.
     func tell(_ users: [UserID], _ frame: [UInt8]) {
         guard !users.isEmpty else { return }
         let buffer = FrameEncoder.text(frame)
+        guard users.count <= Limits.receiptMembersMax else {
+            return node.router.broadcast([.liveUsers(users, frame: buffer)])
+        }
         node.presence.lookup(users) { result in
             guard case .success(let found) = result else { return }
             for (user, sessions) in zip(users, found) {

@@ -82,7 +82,7 @@ extension Shard {
     }
 
     private func isMeant(_ slot: Int32, _ audience: PresenceWatch.Telling.Audience) -> Bool {
-        guard let viewer = sessions[slot].user else { return false }
+        guard sessions.isUsed(slot), let viewer = sessions[slot].user else { return false }
         return switch audience {
         case .everybody(let except): !except.contains(viewer)
         case .one(let user): viewer == user

@@ -90,15 +90,18 @@ final class EventRouter: Sendable {
         uncertain.withLock { users in if users.count < Self.uncertainMax { users.insert(user) } }
     }
 
-    /// Looks where those users' timelines stand now and tells every node.
+    /// Looks where those users' timelines stand now and tells every node; again the next time, while what was unknown may
+    /// still be waiting to be done.
     func settle(_ timelines: any TimelineStore) {
         let users = uncertain.withLock { users in
             defer { users = [] }
             return Array(users)
         }
         guard !users.isEmpty else { return }
+        let mayBeLate = timelines.mayBeLate
         timelines.reachableHeads(users) { result in
             guard case .success(let heads) = result else { return users.forEach(self.uncertain) }
+            if mayBeLate { users.forEach(self.uncertain) }
             let known = zip(users, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } }
             if !known.isEmpty { self.broadcast(known) }
             for (user, head) in zip(users, heads) where head == nil { self.uncertain(user) }

@@ -12,7 +12,10 @@ struct Housekeeping: Sendable {
         let now = node.time.wallMilliseconds()
         guard let outcomes = try? await answer({ node.inbox.expire(limit: Self.usersPerRun, nowMilliseconds: now, $0) })
         else { return }
-        for outcome in outcomes { node.router.route(outcome.entries, of: outcome.user, to: outcome.routes) }
+        for outcome in outcomes {
+            if outcome.isUncertain { node.router.uncertain(outcome.user) }
+            node.router.route(outcome.entries, of: outcome.user, to: outcome.routes)
+        }
     }
 
     /// Recomputes the unread counts of one connected user from items and messages; a difference is a defect of Apus.

@@ -11,8 +11,10 @@ struct SessionKey: Hashable, Sendable {
 /// What a shard knows about one connection: a small value in an array, from the accept to the last byte.
 struct Session {
     enum Phase: UInt8 {
-        /// The HTTP request is arriving, or its token is being checked.
+        /// The HTTP request is arriving.
         case connecting
+        /// The request is there: it waits for its turn, its token is being checked, or its answer is being made.
+        case deciding
         /// `hello` is awaited.
         case greeting
         /// The token of `hello` is being checked, or the store is asked for the timeline.
@@ -53,6 +55,8 @@ struct Session {
     var badRequestsInARow: UInt8 = 0
     var operationsInFlight: UInt8 = 0
     var isDirty = false
+    /// `token` came with the handshake, and no `hello` brings another.
+    var isTokenOfHandshake = false
 
     init(_ connection: Connection<Shard>, now: UInt32, deadline: UInt32) {
         self.connection = connection

@@ -90,15 +90,16 @@ extension Shard {
         _ frame: @escaping @Sendable (CommitOutcome.Audience) -> [UInt8]
     ) {
         let messenger = messenger
-        ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
-            switch outcome {
-            case .refused(let error): shard.refuse(id, error, slot)
-            case .noted(let audience):
-                shard.ok(id, JSONWriter.object { _ in }, slot)
-                guard audience.changed || !onlyOnce else { return }
-                messenger.tell(audience.members.filter { $0 != user }, frame(audience))
-            case .appended, .duplicate, .cursor: shard.ok(id, JSONWriter.object { _ in }, slot)
+        let commit = { (done: @escaping Completion<CommitOutcome>) in
+            messenger.commit(change, to: conversation, by: user) { result in
+                done(result)
+                guard case .success(.noted(let audience)) = result, audience.changed || !onlyOnce else { return }
+                self.afterReply { messenger.tell(audience.members.filter { $0 != user }, frame(audience)) }
             }
+        }
+        ask(slot, id, commit) { shard, slot, outcome in
+            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
+            shard.ok(id, JSONWriter.object { _ in }, slot)
         }
     }
 
@@ -172,55 +173,71 @@ extension Shard {
     private func mute(
         _ conversation: ConversationID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
     ) {
-        personal(.mute(conversation, on: on), user, id, slot, missing: .notFound(conversation))
+        ask(slot, id, { apply(.mute(conversation, on: on), user, $0) }) { shard, slot, outcome in
+            guard outcome != nil else { return shard.refuse(id, .notFound(conversation), slot) }
+            shard.ok(id, JSONWriter.object { _ in }, slot)
+        }
     }
 
-    /// The conversation is what refuses the other's messages, the list is what the user sees. A list that is full refuses,
-    /// so it comes first; when a block is taken away, it comes last: what is in force is always in the list.
     private func block(_ other: UserID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         guard let conversation = ConversationID(between: user, and: other) else {
             return refuse(id, .badRequest("user: is yourself"), slot)
         }
-        let listed = PersonalChange.block(other, on: on)
-        let full = ApusError(.tooLarge, "user: at most \(Limits.blocksMax) users can be blocked")
-        guard on else {
-            return enforce(.block(on: false), conversation, user, id, slot) { shard, slot in
-                shard.personal(listed, user, id, slot, missing: full)
-            }
-        }
-        personal(listed, user, id, slot, missing: full) { shard, slot in
-            shard.enforce(.block(on: true), conversation, user, id, slot) { shard, slot in
-                shard.ok(id, JSONWriter.object { _ in }, slot)
-            }
+        ask(
+            slot, id, { on ? block(other, conversation, user, $0) : unblock(other, conversation, user, $0) }
+        ) { shard, slot, refusal in
+            if let refusal { return shard.refuse(id, refusal, slot) }
+            shard.ok(id, JSONWriter.object { _ in }, slot)
         }
     }
 
-    private func enforce(
-        _ change: ConversationChange, _ conversation: ConversationID, _ user: UserID, _ id: [UInt8]?, _ slot: Int32,
-        _ next: @escaping @Sendable (Shard, Int32) -> Void
+    /// Answers with why it is refused, or nil. The conversation is what refuses the other's messages, the list is what
+    /// the user sees. A list that is full refuses, so it comes first; when a block is taken away, it comes last: what is
+    /// in force is always in the list. Neither step waits for the session.
+    private func block(
+        _ other: UserID, _ conversation: ConversationID, _ user: UserID, _ done: @escaping Completion<ApusError?>
     ) {
         let messenger = messenger
-        ask(slot, id, { messenger.commit(change, to: conversation, by: user, $0) }) { shard, slot, outcome in
-            if case .refused(let error) = outcome { return shard.refuse(id, error, slot) }
-            next(shard, slot)
+        apply(.block(other, on: true), user) { result in
+            switch result {
+            case .failure(let error): done(.failure(error))
+            case .success(nil):
+                let full = "user: at most \(Limits.blocksMax) users can be blocked"
+                done(.success(ApusError(.tooLarge, full)))
+            case .success:
+                messenger.commit(.block(on: true), to: conversation, by: user) { done($0.map { $0.refusal }) }
+            }
         }
     }
 
-    /// - Parameter next: Instead of the answer.
-    private func personal(
-        _ change: PersonalChange, _ user: UserID, _ id: [UInt8]?, _ slot: Int32, missing: ApusError,
-        _ next: (@Sendable (Shard, Int32) -> Void)? = nil
+    private func unblock(
+        _ other: UserID, _ conversation: ConversationID, _ user: UserID, _ done: @escaping Completion<ApusError?>
     ) {
-        let (node, now) = (node, node.time.wallMilliseconds())
-        ask(
-            slot, id, { node.memberships.apply(change, of: user, id: .short(), nowMilliseconds: now, $0) }
-        ) { shard, slot, outcome in
-            guard let outcome else { return shard.refuse(id, missing, slot) }
-            if let next { next(shard, slot) } else { shard.ok(id, JSONWriter.object { _ in }, slot) }
-            if case .block(let other, let on) = change, outcome.entry != nil {
-                node.presenceCenter.changed(PresenceChange(user: user, kind: .blocked(other, on: on)))
+        messenger.commit(.block(on: false), to: conversation, by: user) { result in
+            switch result {
+            case .failure(let error): done(.failure(error))
+            case .success(.refused(let error)): done(.success(error))
+            case .success: self.apply(.block(other, on: false), user) { done($0.map { _ in nil }) }
             }
-            if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
+        }
+    }
+
+    /// Changes a setting; the user's other devices, and whoever watches the user, hear of it behind the reply.
+    private func apply(
+        _ change: PersonalChange, _ user: UserID, _ done: @escaping Completion<PersonalOutcome?>
+    ) {
+        let node = node
+        node.memberships.apply(
+            change, of: user, id: .short(), nowMilliseconds: node.time.wallMilliseconds()
+        ) { result in
+            done(result)
+            guard case .success(let outcome?) = result, let entry = outcome.entry else { return }
+            self.afterReply {
+                if case .block(let other, let on) = change {
+                    node.presenceCenter.changed(PresenceChange(user: user, kind: .blocked(other, on: on)))
+                }
+                node.router.route([entry], of: user, to: outcome.routes)
+            }
         }
     }
 
@@ -233,6 +250,10 @@ extension Shard {
                 }, slot)
         }
     }
+}
+
+extension CommitOutcome {
+    fileprivate var refusal: ApusError? { if case .refused(let error) = self { error } else { nil } }
 }
 
 extension Commit {

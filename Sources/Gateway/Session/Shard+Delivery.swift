@@ -71,11 +71,9 @@ extension Shard {
         guard sessions[slot].phase == .live, sessions[slot].stream != nil else {
             return sessions[slot].openingHint = max(sessions[slot].openingHint, seq)
         }
-        if !sessions[slot].connection.isWritable {
-            // What this turn wrote may only wait for its end: a burst does not make a reader slow.
-            sessions[slot].connection.flush()
+        if !hasRoom(slot) {
             guard sessions.isUsed(slot) else { return }
-            if !sessions[slot].connection.isWritable { goBehind(slot, head: seq) }
+            goBehind(slot, head: seq)
         }
         switch sessions[slot].stream?.hint(seq: seq, previous: previous, id: id) {
         case .deliver:
@@ -84,6 +82,14 @@ extension Shard {
         case .read: read(slot)
         case .ignore, nil: break
         }
+    }
+
+    /// Whether more may wait for a session. What this turn wrote may only wait for its end: a burst does not make a
+    /// reader slow. A failed flush ends the connection at once.
+    private func hasRoom(_ slot: Int32) -> Bool {
+        if sessions[slot].connection.isWritable { return true }
+        sessions[slot].connection.flush()
+        return sessions.isUsed(slot) && sessions[slot].connection.isWritable
     }
 
     private func head(_ epoch: UInt64?, _ seq: Int64, _ id: UInt64, _ slot: Int32) {
@@ -169,8 +175,9 @@ extension Shard {
 
     /// - Parameter frames: `count` of them.
     func live(_ frames: ByteBuffer, _ slot: Int32, count: Int = 1) {
-        guard sessions[slot].phase == .live, sessions[slot].stream != nil else { return }
-        guard sessions[slot].connection.isWritable else {
+        // Callers go through lists, and a flush that fails ends a connection: what is listed may be gone.
+        guard sessions.isUsed(slot), sessions[slot].phase == .live, sessions[slot].stream != nil else { return }
+        guard hasRoom(slot) else {
             node.metrics.liveDropped.increment(by: count)
             return
         }

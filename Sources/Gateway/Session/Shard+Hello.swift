@@ -12,6 +12,7 @@ extension Shard {
 
     func request(_ connection: Connection<Shard>, _ request: RequestHead, body: [UInt8]) {
         let key = key(connection.slot)
+        decide(connection.slot)
         node.site.answer(request, body: body, node: node) { answer in
             self.resume(key) { shard, slot in shard.sessions[slot].connection.answer(answer) }
         }
@@ -21,6 +22,7 @@ extension Shard {
 
     func upgrade(_ connection: Connection<Shard>, _ head: RequestHead) {
         let slot = connection.slot
+        decide(slot)
         let request: UpgradeRequest
         do throws(UpgradeRequest.Refusal) {
             request = try UpgradeRequest(head, origins: node.origins, queryToken: node.configuration.auth.queryToken)
@@ -44,6 +46,12 @@ extension Shard {
         }
     }
 
+    /// The request came in time: from here on it is the node that may be slow.
+    private func decide(_ slot: Int32) {
+        sessions[slot].phase = .deciding
+        sessions[slot].deadline = nowTick + UInt32(Limits.answerTimeoutSeconds)
+    }
+
     /// It is the turn of this one.
     private func enter(_ slot: Int32, _ request: UpgradeRequest, forwarded: [String]) {
         let connection = sessions[slot].connection
@@ -59,9 +67,11 @@ extension Shard {
         sessions[slot].address = address
         guard let token = request.token else { return greet(slot, subprotocol: request.offersApus) }
         verify(token, slot) { shard, slot, result in
+            guard shard.sessions[slot].phase == .deciding else { return }
             switch result {
             case .success(let token):
                 shard.sessions[slot].token = token
+                shard.sessions[slot].isTokenOfHandshake = true
                 shard.greet(slot, subprotocol: request.offersApus)
             case .failure(let failure): shard.refuse(slot, failure)
             }
@@ -83,6 +93,7 @@ extension Shard {
         sessions[slot].deadline = now + UInt32(Limits.helloTimeoutSeconds)
         sessions[slot].lastSign = now
         sessions[slot].nextPing = now + UInt32.random(in: 1...UInt32(node.configuration.pingSeconds))
+        watch(slot)
         sessions[slot].connection.accept(subprotocol: subprotocol)
     }
 
@@ -113,6 +124,7 @@ extension Shard {
         }
         guard !isDraining else { return close(slot, .draining) }
         sessions[slot].phase = .opening
+        sessions[slot].deadline = nowTick + UInt32(Limits.answerTimeoutSeconds)
         sessions[slot].connection.pause(.hello)
         if let token = sessions[slot].token { return open(hello, id, slot, token) }
         guard let token = hello.token else {
@@ -139,6 +151,7 @@ extension Shard {
         guard !isDraining else { return close(slot, .draining) }
         sessions[slot].phase = .greeting
         sessions[slot].deadline = nowTick + UInt32(Limits.helloTimeoutSeconds)
+        watch(slot)
         send(json: ServerFrames.error(id, error), to: slot)
         sessions[slot].connection.resume(.hello)
     }
@@ -146,6 +159,7 @@ extension Shard {
     /// Joins the hub first and asks the store after, so that no event can fall between the two; hints that come while
     /// the store is asked are noted in `openingHint`.
     private func open(_ hello: Operation.Hello, _ id: [UInt8]?, _ slot: Int32, _ token: VerifiedToken) {
+        guard isInForce(token) else { return refuseHello(id, slot, Self.expired) }
         let record = SessionRecord(
             session: .new(), holder: node.incarnation, device: hello.device,
             sinceMilliseconds: node.time.wallMilliseconds(), isInvisible: hello.invisible)
@@ -161,9 +175,17 @@ extension Shard {
         node.timelines.open(token.user, at: hello.resume, limit: Limits.replayPageMax) { opening.opened($0) }
     }
 
+    /// A token may have been checked a while ago: with the handshake, or before keys were fetched and the store asked.
+    private func isInForce(_ token: VerifiedToken) -> Bool {
+        token.expiresAtSeconds * 1000 > node.time.wallMilliseconds()
+    }
+
+    private static let expired = AuthFailure(.expired, "the token has expired since it was checked")
+
     /// Both answers are there.
     fileprivate func welcome(_ found: TimelineOpening, _ opening: Opening, _ slot: Int32) {
         guard sessions[slot].phase == .opening, let token = sessions[slot].token else { return }
+        guard isInForce(token) else { return refuseHello(opening.id, slot, Self.expired) }
         node.metrics.hello(found.verdict == .resumed ? "resumed" : "ok")
         var resync: ResyncReason?
         if case .resync(let reason) = found.verdict {
@@ -195,6 +217,8 @@ extension Shard {
         guard sessions[slot].phase == .opening else { return }
         node.metrics.hello("unavailable")
         leaveHub(slot)
+        // The next `hello` may bring a newer one, which then counts.
+        if !sessions[slot].isTokenOfHandshake { sessions[slot].token = nil }
         retryHello(opening.id, slot, error.forClient)
     }
 }

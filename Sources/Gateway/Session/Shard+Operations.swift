@@ -83,19 +83,26 @@ extension Shard {
 
     /// Calls a store and brings its answer back to the session. Too many at once stop the reading of the socket.
     ///
+    /// `done` is for the reply alone: it is not called when the session has ended by then. What others have to hear is
+    /// done in `call`, behind the reply (`afterReply`).
+    ///
     /// - Parameter isLarge: The answer may be as large as all that may wait for a session. Nothing is read behind such a
     ///   request until it is answered, so that one is all that can be held over `Limits.outputBytesMax` (G9).
     func ask<Value: Sendable>(
         _ slot: Int32, _ id: [UInt8]?, isLarge: Bool = false, _ call: (@escaping Completion<Value>) -> Void,
         _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
     ) {
-        let key = key(slot)
+        let (key, user) = (key(slot), sessions[slot].user)
         sessions[slot].operationsInFlight += 1
         if sessions[slot].operationsInFlight >= Limits.operationsInFlightMax {
             sessions[slot].connection.pause(.operations)
         }
         if isLarge { sessions[slot].connection.pause(.largeAnswer) }
         call { result in
+            // It may have been done all the same: whoever else holds the user is told to look.
+            if case .failure(let error) = result, error.outcome == .unknown, let user {
+                self.node.router.uncertain(user)
+            }
             self.resume(key) { shard, slot in
                 shard.sessions[slot].operationsInFlight -= 1
                 guard shard.sessions[slot].phase == .live else { return }
@@ -103,16 +110,15 @@ extension Shard {
                 case .success(let value): done(shard, slot, value)
                 case .failure(let error):
                     shard.node.metrics.storeFailures.increment()
-                    // It may have been done all the same: whoever else holds the user is told to look.
-                    if error.outcome == .unknown, let user = shard.sessions[slot].user {
-                        shard.node.router.uncertain(user)
-                    }
                     shard.send(json: ServerFrames.error(id, error.forClient), to: slot)
                 }
                 shard.answered(slot, isLarge)
             }
         }
     }
+
+    /// Runs `body` on the loop, behind a reply that was given to `ask` before: whether the session is still there or not.
+    func afterReply(_ body: @escaping @Sendable () -> Void) { onLoop { _ in body() } }
 
     /// Reads what waited for an answer. Last of all: it may end the session.
     private func answered(_ slot: Int32, _ isLarge: Bool) {
@@ -174,10 +180,7 @@ extension Shard {
     private func inbox(_ query: Operation.Inbox, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         let query = InboxQuery(
             before: query.before, limit: query.limit, category: query.category, unreadOnly: query.unreadOnly)
-        ask(
-            slot, id, isLarge: true,
-            { node.inbox.page(query, of: user, nowMilliseconds: node.time.wallMilliseconds(), $0) }
-        ) { shard, slot, page in
+        ask(slot, id, isLarge: true, { Self.inboxPage(query, of: user, node, $0) }) { shard, slot, page in
             let body = JSONWriter.object {
                 $0.member("items", array: { list in page.items.forEach { list.element($0) } })
                 if let cursor = page.cursor {
@@ -192,6 +195,21 @@ extension Shard {
         }
     }
 
+    /// A page that fits into one answer: of one that would not, as many items are asked for as do, so that the cursor
+    /// is that of the last one.
+    private static func inboxPage(
+        _ query: InboxQuery, of user: UserID, _ node: NodeContext, _ done: @escaping Completion<InboxPage>
+    ) {
+        node.inbox.page(query, of: user, nowMilliseconds: node.time.wallMilliseconds()) { result in
+            guard case .success(let page) = result, let fitting = page.count(within: Limits.answerBytesMax) else {
+                return done(result)
+            }
+            var query = query
+            query.limit = fitting
+            Self.inboxPage(query, of: user, node, done)
+        }
+    }
+
     private func inboxRead(_ read: Operation.InboxRead, _ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
         let selection: ReadSelection =
             switch read.selection {
@@ -199,24 +217,27 @@ extension Shard {
             case .upTo(let id): .upTo(id)
             case .all: .all
             }
-        let now = node.time.wallMilliseconds()
-        let node = node
-        ask(
-            slot, id,
-            {
-                node.inbox.markRead(
-                    selection, category: read.category, of: user, id: .new(atMilliseconds: now), nowMilliseconds: now,
-                    $0)
-            }
-        ) { shard, slot, outcome in
-            // The reply first: the event that follows is what other devices get.
+        ask(slot, id, { mark(selection, read.category, user, $0) }) { shard, slot, outcome in
             shard.ok(
                 id,
                 JSONWriter.object {
                     $0.member(unread: outcome.counts.unread)
                     $0.member(byCategory: outcome.counts.byCategory)
                 }, slot)
-            if let entry = outcome.entry { node.router.route([entry], of: user, to: outcome.routes) }
+        }
+    }
+
+    private func mark(
+        _ selection: ReadSelection, _ category: String?, _ user: UserID, _ done: @escaping Completion<ReadOutcome>
+    ) {
+        let (node, now) = (node, node.time.wallMilliseconds())
+        node.inbox.markRead(
+            selection, category: category, of: user, id: .new(atMilliseconds: now), nowMilliseconds: now
+        ) { result in
+            // The reply first: the event that follows is what other devices get.
+            done(result)
+            guard case .success(let outcome) = result, let entry = outcome.entry else { return }
+            self.afterReply { node.router.route([entry], of: user, to: outcome.routes) }
         }
     }
 
@@ -230,5 +251,17 @@ extension Shard {
             topics[topic, default: []].insert(slot)
         }
         ok(id, ServerFrames.topic(topic), slot)
+    }
+}
+
+extension InboxPage {
+    /// How many of the items fit into so many bytes, at least one; nil when all do.
+    func count(within bytesMax: Int) -> Int? {
+        var bytes = 0
+        let over = items.firstIndex { item in
+            bytes += item.count + 1
+            return bytes > bytesMax
+        }
+        return items.count > 1 ? over.map { max($0, 1) } : nil
     }
 }

@@ -72,17 +72,32 @@ extension Shard {
     private func look(at slot: Int32, _ wallSeconds: Int64) {
         switch sessions[slot].phase {
         case .connecting: if tick > sessions[slot].deadline { handshakeTimedOut(slot) }
-        case .greeting, .opening: if tick > sessions[slot].deadline { close(slot, .helloTimeout) }
+        case .deciding: if tick > sessions[slot].deadline { answerTimedOut(slot) }
+        case .greeting: if tick > sessions[slot].deadline { close(slot, .helloTimeout) }
+        // `hello` came in time: it is the node, its store or the key server that is slow.
+        case .opening: if tick > sessions[slot].deadline { close(slot, .overloaded) }
         case .closing: if tick > sessions[slot].deadline { sessions[slot].connection.abort() }
         case .live: lookAtLive(slot, wallSeconds)
         }
     }
 
     private func handshakeTimedOut(_ slot: Int32) {
+        end(
+            slot,
+            with: .error(408, "bad_request", "the request did not arrive within \(Limits.handshakeTimeoutSeconds) s"))
+    }
+
+    private func answerTimedOut(_ slot: Int32) {
+        end(
+            slot,
+            with: .error(
+                503, "unavailable", "no answer within \(Limits.answerTimeoutSeconds) s", fields: ["Retry-After: 2"]))
+    }
+
+    private func end(_ slot: Int32, with answer: HTTPAnswer) {
         sessions[slot].deadline = tick + UInt32(Limits.closeTimeoutSeconds)
         sessions[slot].phase = .closing
-        sessions[slot].connection.answer(
-            .error(408, "bad_request", "the request did not arrive within \(Limits.handshakeTimeoutSeconds) s"))
+        sessions[slot].connection.answer(answer)
     }
 
     /// How long a client may say nothing at all.

@@ -119,7 +119,7 @@ final class Shard: WebSocketApplication, @unchecked Sendable {
     /// Hands over the slots of a user's sessions in this shard, one after another; `body` may end the session.
     func forEachSession(of user: UserID, _ body: (Int32) -> Void) {
         var next = users[user] ?? -1
-        while next != -1 {
+        while next != -1, sessions.isUsed(next) {
             let slot = next
             next = sessions[slot].nextOfUser
             body(slot)

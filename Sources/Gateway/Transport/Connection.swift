@@ -29,6 +29,8 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
 
     /// Where the application keeps what belongs to this connection; its own business.
     public var slot: Int32 = -1
+    /// What was written and not flushed. The channel counts it only without TLS, whose handler keeps it to itself.
+    private var unflushedBytes: UInt32 = 0
 
     private let application: Application
     private var context: ChannelHandlerContext?
@@ -47,8 +49,10 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
 
     private var isPaused: Bool { !paused.isEmpty }
 
-    /// Whether less than `Limits.outputBytesMax` wait to be sent.
-    public var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether less than `Limits.outputBytesMax` wait to be sent, flushed or not.
+    public var isWritable: Bool {
+        unflushedBytes <= UInt32(Limits.outputBytesMax) && context?.channel.isWritable ?? false
+    }
     public var isOpen: Bool { state == .open }
     public var eventLoop: (any EventLoop)? { context?.eventLoop }
     /// The peer's address without port; nil when the connection is gone.
@@ -74,14 +78,20 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
         sendLast(answer.serialized(withBody: !isHeadRequest))
     }
 
-    /// Writes a whole frame; `flush` sends what was written.
+    /// Writes a whole frame, which `flush` sends.
     public func write(_ frame: ByteBuffer) {
         guard state == .open, let context else { return }
+        unflushedBytes &+= UInt32(truncatingIfNeeded: frame.readableBytes)
         context.write(wrapOutboundOut(frame), promise: nil)
     }
 
+    /// Sends what was written: at once, or when all frames that were read are decoded.
     public func flush() {
-        if isDecoding { flushesAtReadComplete = true } else { context?.flush() }
+        if isDecoding {
+            flushesAtReadComplete = true
+        } else if unflushedBytes > 0, let context {
+            flushNow(context)
+        }
     }
 
     /// Sends a close frame and closes the socket when the peer has answered it, or after
@@ -185,6 +195,7 @@ public final class Connection<Application: WebSocketApplication>: ChannelDuplexH
 
     private func flushNow(_ context: ChannelHandlerContext) {
         flushesAtReadComplete = false
+        unflushedBytes = 0
         context.flush()
     }
 

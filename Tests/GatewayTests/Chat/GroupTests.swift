@@ -139,6 +139,28 @@ struct GroupTests {
         #expect(listed?.number("unread") == 2 && listed?.number("read_n") == 1)
     }
 
+    /// Each frame of one client made the store look up every member, whether anybody of that name was there or not.
+    @Test("In a group of many, typing and delivered reach the members without a look-up for each of them")
+    func manyAreTold() async throws {
+        try await TestNode.run { node in
+            let userID = someUser("member")
+            let (member, _) = try await node.session(userID)
+            let (owner, _) = try await node.session(someUser("owner"))
+            defer { [member, owner].forEach { $0.drop() } }
+            let others = (0..<Limits.receiptMembersMax).map { _ in "\"\(someUser())\"" }.joined(separator: ",")
+            let made = try await owner.ask("group.create", "\"members\":[\"\(userID)\",\(others)]")
+            let conversation = try #require(made.ok.string("conv"))
+            _ = try await say(member, "hi", in: conversation)
+            _ = try await owner.event("message")
+            let lookups = node.fault.calls(.lookup)
+            #expect(try await owner.ask("typing", "\"conv\":\"\(conversation)\"")["ok"] != nil)
+            #expect(try await member.event("typing").bool("on") == true)
+            #expect(try await owner.ask("delivered", "\"conv\":\"\(conversation)\",\"n\":1")["ok"] != nil)
+            #expect(try await member.event("delivered").number("n") == 1)
+            #expect(node.fault.calls(.lookup) == lookups)
+        }
+    }
+
     @Test("In a group above the limit messages come live and stand in the log, not in timelines")
     func large() async throws {
         var limits = StoreLimits.standard

@@ -98,6 +98,25 @@ struct DeliveryTests {
         }
     }
 
+    /// Only durable events were flushed before a reader was called slow: the sixth of these was dropped.
+    @Test("A burst of a topic's events does not make a reader slow either: all of it arrives")
+    func topicBurst() async throws {
+        try await TestNode.run { node in
+            let topic = try #require(Topic("burst"))
+            let (client, _) = try await node.session(someUser())
+            defer { client.drop() }
+            _ = try await client.ask("subscribe", "\"topic\":\"\(topic.text)\"")
+            let filler = String(repeating: "x", count: 60_000)
+            // In one turn of the loop; together less than the kernel takes at once.
+            node.node.hub.deliver(
+                (0..<20).map { n in
+                    let data = Array("{\"n\":\(n),\"x\":\"\(filler)\"}".utf8)
+                    return Delivery.liveTopic(topic, frame: ServerFrames.topic(topic, data: data[...]))
+                })
+            for n in 0..<20 { #expect(try await client.event("topic").at("data").number("n") == Int64(n)) }
+        }
+    }
+
     @Test("Live events reach whom they name: one user, a topic's subscribers, everybody; nothing is stored")
     func live() async throws {
         try await TestNode.run { node in

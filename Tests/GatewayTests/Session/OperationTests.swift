@@ -111,6 +111,28 @@ struct OperationTests {
         #expect(try await client.ask("inbox", "\"limit\":201").errorCode == "bad_request")
     }
 
+    @Test("An answer of inbox has no more than fits: the cursor leads on from its last item, and nothing is left out")
+    func inboxBytes() async throws {
+        let (node, user) = (try await TestNode.shared, someUser())
+        try await node.appendSilently(user, count: 7, bytes: 60_000)
+        try await node.appendSilently(user, count: 10, bytes: 10)
+        let (client, _) = try await node.session(user)
+        defer { client.drop() }
+        var (ids, sizes, before) = ([String](), [Int](), "")
+        repeat {
+            let page = try await client.ask("inbox", "\"limit\":200\(before)").ok
+            #expect(page.unreadNotifications == 17)
+            let items = page["items"]?.array ?? []
+            #expect(items.reduce(0) { $0 + $1.bytes.count } <= Limits.answerBytesMax)
+            sizes.append(items.count)
+            ids += items.compactMap { $0.object?.string("id") }
+            before = page.string("cursor").map { ",\"before\":\"\($0)\"" } ?? ""
+        } while !before.isEmpty && sizes.count < 20
+        // Ten small ones and two large ones, then two at a time.
+        #expect(sizes == [12, 2, 2, 1])
+        #expect(ids.count == 17 && Set(ids).count == 17)
+    }
+
     @Test("inbox.read marks by ids, up to one, by category and all; unread shows what is left")
     func inboxRead() async throws {
         let (node, user) = (try await TestNode.shared, someUser())

@@ -26,7 +26,9 @@ final class FaultyStore: Sendable {
     }
 
     /// Calls whose number tests look at.
-    enum Counted: Hashable, Sendable { case open, lookup, read, register, heads, unreadDrift, expire, renewLease }
+    enum Counted: Hashable, Sendable {
+        case open, append, lookup, read, register, heads, unreadDrift, expire, renewLease
+    }
 
     let store: EmbeddedStore
     private let current = Mutex(Mode.up)
@@ -99,6 +101,7 @@ extension FaultyStore: InboxStore {
         _ notification: Notification, to user: UserID, nowMilliseconds: Int64,
         _ done: @escaping Completion<AppendOutcome>
     ) {
+        count(.append)
         pass(writes: true, done) { store.append(notification, to: user, nowMilliseconds: nowMilliseconds, $0) }
     }
 

@@ -54,7 +54,7 @@ final class TestNode: Sendable {
     /// Starts a node; `configure` changes what tests usually have: no limits per address, two loops, keys.
     static func start(
         _ name: String = "gw-test", in world: TestWorld? = nil, files: [String: SiteFile] = [:],
-        configure: (inout NodeConfiguration) -> Void = { _ in }
+        time: any TimeSource = SystemTime(), configure: (inout NodeConfiguration) -> Void = { _ in }
     ) async throws -> TestNode {
         var configuration = NodeConfiguration(auth: AuthConfiguration(hs256Secret: secret))
         configuration.listen = ListenAddress(host: "127.0.0.1", port: 0)
@@ -74,7 +74,7 @@ final class TestNode: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let verifier = TokenVerifier(configuration.auth, logger: logger)
+        let verifier = TokenVerifier(configuration.auth, time: time, logger: logger)
         try await verifier.start()
         do {
             let node = try Node(
@@ -83,7 +83,8 @@ final class TestNode: Sendable {
                     timelines: fault, inbox: fault, presence: fault, conversations: fault, memberships: fault,
                     bus: loss,
                     isStoreConnected: { fault.mode == .up }),
-                verifier: verifier, group: group, files: files, metrics: { "# none\n" }, logger: logger)
+                verifier: verifier, group: group, files: files, metrics: { "# none\n" }, time: time,
+                logger: logger)
             box.set(node)
             try await node.start()
             return TestNode(node: node, world: world, fault: fault, bus: bus, loss: loss, group: group)
@@ -96,9 +97,10 @@ final class TestNode: Sendable {
     /// Runs `body` with a node of its own, which is drained after it.
     static func run(
         _ name: String = "gw-test", in world: TestWorld? = nil, files: [String: SiteFile] = [:],
-        configure: (inout NodeConfiguration) -> Void = { _ in }, _ body: (TestNode) async throws -> Void
+        time: any TimeSource = SystemTime(), configure: (inout NodeConfiguration) -> Void = { _ in },
+        _ body: (TestNode) async throws -> Void
     ) async throws {
-        let node = try await start(name, in: world, files: files, configure: configure)
+        let node = try await start(name, in: world, files: files, time: time, configure: configure)
         do {
             try await body(node)
             await node.stop()

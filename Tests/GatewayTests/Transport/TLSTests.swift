@@ -88,6 +88,42 @@ struct TLSTests {
         }
     }
 
+    /// TLS keeps what is not flushed to itself, so the channel seemed writable however much one turn wrote.
+    @Test("A reader that stops is told behind over TLS too, though everything comes in one turn of the loop (G9)")
+    func behind() async throws {
+        let folder = try TestFolder.make("tls")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try await makeCertificate(in: folder)
+        let file = { (name: String) in folder.appendingPathComponent(name).path }
+        try await TestNode.run(configure: {
+            $0.tls = TLSFiles(certificate: file("cert.pem"), privateKey: file("key.pem"))
+        }) { node in
+            let user = try #require(UserID(someUser()))
+            let client = try await ScriptedClient.connect(
+                port: node.port, tls: try trust(folder), receiveBufferBytes: 8192)
+            defer { client.drop() }
+            _ = try await client.hello(token: try await TestNode.token(user.text))
+            try await client.setReading(false)
+            let data = Array("\"\(String(repeating: "x", count: 60_000))\"".utf8)
+            let frame = ServerFrames.live(type: Array("\"t\"".utf8)[...], data: data[...])
+            let id = { (n: Int) in Fingerprint.of(n == 0 ? [] : Array("e\(n)".utf8)) }
+            // More than the kernel takes; each names the one before, so none has to be read from the store.
+            node.node.hub.deliver(
+                (1...150).map {
+                    Delivery.event(
+                        user: user, seq: Int64($0), previous: id($0 - 1), id: id($0), acceptedMicroseconds: 0,
+                        frame: frame)
+                })
+            try await client.setReading(true)
+            var (events, last) = (0, "")
+            while last != "behind" {
+                last = try await client.frame().string("ev") ?? ""
+                if last == "live" { events += 1 }
+            }
+            #expect(events < 150)
+        }
+    }
+
     @Test("A node whose certificate cannot be used does not start, and says which setting is wrong")
     func badFiles() async throws {
         await #expect {
