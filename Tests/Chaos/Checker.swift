@@ -3,7 +3,8 @@ struct Checker {
     /// What a fault may do to the store.
     struct Allowance: OptionSet, Sendable {
         let rawValue: Int
-        /// The store may lose its newest part, as a fail-over to a replica that lags does. Whoever had seen it must be told.
+        /// The store may lose what was written in the history's `loss`, as a fail-over to a replica that lags does.
+        /// Whoever had seen it must be told.
         static let storeLosesTail = Allowance(rawValue: 1)
         /// Sessions may be told to read afresh though nothing was lost.
         static let resync = Allowance(rawValue: 2)
@@ -16,12 +17,14 @@ struct Checker {
     private let notificationsByID: [String: SentNotification]
     /// Where each message stands in its log.
     private var logged: [String: LoggedMessage] = [:]
-    /// Which conversations each user was told to read afresh.
-    private var resets: [String: Set<String>] = [:]
+    /// Which conversations each user was told to read afresh, and the number of the first message behind that; the
+    /// largest number when none came.
+    private var resets: [String: [String: Int64]] = [:]
     /// What each user's timeline has: cids of messages, ids of notifications.
     private var present: [String: Set<String>] = [:]
 
-    private var mayForget: Bool { allowance.contains(.storeLosesTail) }
+    /// nil: nothing may be forgotten.
+    private let loss: LossWindow?
 
     static func check(_ history: History, allowing allowance: Allowance = []) -> Verdict {
         var checker = Checker(history, allowance)
@@ -40,6 +43,7 @@ struct Checker {
     private init(_ history: History, _ allowance: Allowance) {
         self.history = history
         self.allowance = allowance
+        loss = allowance.contains(.storeLosesTail) ? history.loss : nil
         messagesByCid = Dictionary(history.messages.map { ($0.cid, $0) }) { first, _ in first }
         notificationsByID = Dictionary(history.notifications.map { ($0.id, $0) }) { first, _ in first }
         verdict.operations = history.messages.count + history.notifications.count
@@ -75,9 +79,7 @@ struct Checker {
         var newest: [String: Int64] = [:]
         var cids: [String: Set<String>] = [:]
         // First of all: the word that a conversation lost its tail comes behind what was lost.
-        for event in timeline.events {
-            if case .reset(let conversation) = event.content { resets[user, default: []].insert(conversation) }
-        }
+        noteResets(timeline, of: user)
         for (index, event) in timeline.events.enumerated() {
             let place = "seq \(event.seq) of \(user)"
             if event.seq != Int64(index + 1) { verdict.add(.hole, "\(place) stands at \(index + 1) of the timeline") }
@@ -101,8 +103,19 @@ struct Checker {
                 // What came before stood in the log that was lost: it may come again.
                 cids[conversation] = nil
                 newest[conversation] = nil
-                if !mayForget { verdict.add(.falseResync, "\(conversation) was reset at \(place)") }
+                if loss == nil { verdict.add(.falseResync, "\(conversation) was reset at \(place)") }
             case .other: break
+            }
+        }
+    }
+
+    private mutating func noteResets(_ timeline: FinalTimeline, of user: String) {
+        for event in timeline.events {
+            switch event.content {
+            case .reset(let conversation): resets[user, default: [:]][conversation] = Int64.max
+            case .message(let conversation, let n, _, _):
+                if resets[user]?[conversation] == Int64.max { resets[user]?[conversation] = n }
+            case .notification, .other: break
             }
         }
     }
@@ -118,9 +131,9 @@ struct Checker {
         let entry = logged[text]
         // An event that a timeline got again after a loss has a mark behind the entry's id.
         guard entry?.n != n || entry?.id != String(id.prefix { $0 != "~" }) else { return }
-        if mayForget {
+        if loss?.mayMove(sent) ?? false {
             // What was lost may have been sent again, and may be gone; who has it must have been told.
-            guard !wasTold(user, conversation) else { return }
+            guard resets[user]?[conversation] == nil else { return }
             verdict.add(.silentGap, "\(text) at \(place) is not in the history of \(conversation) any more; not told")
         } else if let entry {
             verdict.add(.misordered, "\(text) is n \(entry.n) in the history and n \(n) at \(place)")
@@ -129,8 +142,11 @@ struct Checker {
         }
     }
 
-    private func wasTold(_ user: String, _ conversation: String) -> Bool {
-        resets[user]?.contains(conversation) ?? false
+    /// Whether a reset tells why a message of the history is not in the user's timeline. The user's cursor stood at
+    /// what was lost, so it had passed all that was ok before; it jumped to the log's head, and goes on from there.
+    private func isExplained(_ message: SentMessage, _ entry: LoggedMessage, to user: String) -> Bool {
+        guard let loss, let next = resets[user]?[message.conversation] else { return false }
+        return entry.n < next && !loss.beginsAfterOK(of: message)
     }
 
     // MARK: What was sent
@@ -138,28 +154,38 @@ struct Checker {
     private mutating func checkMessages() {
         for message in history.messages {
             let entry = logged[message.cid]
-            if entry == nil, message.standing == .stored {
-                if mayForget {
+            if let entry {
+                checkMembers(message, entry)
+                checkReplies(message, entry)
+            } else if message.standing == .stored {
+                if loss?.mayForget(message) ?? false {
                     verdict.forgotten += 1
                 } else {
-                    verdict.add(.lost, "\(message.cid) was ok; no history has it")
+                    verdict.add(.lost, "\(message.cid) was ok at \(message.storedAt ?? 0) µs; no history has it")
                 }
             }
-            for member in message.members {
-                guard history.timelines[member] != nil else { continue }
-                let isThere = present[member]?.contains(message.cid) ?? false
-                if entry != nil, !isThere, !(mayForget && wasTold(member, message.conversation)) {
-                    verdict.add(
-                        .lost, "\(message.cid) is n \(entry?.n ?? 0) of the history, not in the timeline of \(member)")
-                }
-            }
-            checkReplies(message, entry)
         }
     }
 
-    private mutating func checkReplies(_ message: SentMessage, _ entry: LoggedMessage?) {
-        guard let entry, !mayForget else { return }
-        for attempt in message.attempts {
+    private mutating func checkMembers(_ message: SentMessage, _ entry: LoggedMessage) {
+        for member in message.members where history.timelines[member] != nil {
+            let isThere = present[member]?.contains(message.cid) ?? false
+            if !isThere, !isExplained(message, entry, to: member) {
+                verdict.add(.lost, "\(message.cid) is n \(entry.n) of the history, not in the timeline of \(member)")
+            }
+        }
+    }
+
+    /// Whether an answer tells of what stands there now. One that came while the store might forget may tell of what
+    /// was lost, unless it names the very entry.
+    private func isFirm(_ attempt: SentMessage.Attempt, _ entry: LoggedMessage?) -> Bool {
+        guard case .ok(let n, let id, _) = attempt.outcome else { return false }
+        let mayBeLost = loss?.contains(attempt.answeredAt) ?? false
+        return !mayBeLost || (n == entry?.n && id == entry?.id)
+    }
+
+    private mutating func checkReplies(_ message: SentMessage, _ entry: LoggedMessage) {
+        for attempt in message.attempts where isFirm(attempt, entry) {
             guard case .ok(let n, let id, _) = attempt.outcome, n != entry.n || id != entry.id else { continue }
             verdict.add(.contradiction, "\(message.cid) was answered n \(n) (\(id)) and is n \(entry.n) (\(entry.id))")
         }
@@ -170,11 +196,11 @@ struct Checker {
             guard history.timelines[notification.user] != nil else { continue }
             let (id, user) = (notification.id, notification.user)
             let isThere = present[user]?.contains(id) ?? false
-            if notification.isAcknowledged, !isThere {
-                if mayForget {
+            if let acknowledged = notification.acknowledgedAt, !isThere {
+                if loss?.mayForget(notification) ?? false {
                     verdict.forgotten += 1
                 } else {
-                    verdict.add(.lost, "notification \(id) was acknowledged; \(user) has it not")
+                    verdict.add(.lost, "notification \(id) was acknowledged at \(acknowledged) µs; \(user) has it not")
                 }
             }
             guard let inbox = history.inboxes[user] else { continue }
@@ -200,12 +226,12 @@ struct Checker {
 
     /// G3: an answer before another message was sent puts it before, and requests on one connection keep their order.
     private mutating func checkOrder() {
-        guard !mayForget else { return }
         for (conversation, log) in history.logs.sorted(by: { $0.key < $1.key }) {
             var latest: (sent: Moment, text: String)?
             for entry in log {
                 guard let message = messagesByCid[entry.text], let sent = message.firstSentAt else { continue }
-                if let latest, let stored = message.storedAt, stored < latest.sent {
+                let stored = message.attempts.filter { isFirm($0, entry) }.compactMap(\.answeredAt).min()
+                if let latest, let stored, stored < latest.sent {
                     verdict.add(
                         .misordered, "\(entry.text) was ok before \(latest.text) was sent, and stands behind it")
                 }
@@ -218,7 +244,9 @@ struct Checker {
     private mutating func checkPipelines(_ conversation: String) {
         var pipelines: [Int: [(place: Int, n: Int64, cid: String)]] = [:]
         for message in history.messages where message.conversation == conversation {
-            guard let first = message.attempts.first, case .ok(let n, _, false) = first.outcome else { continue }
+            guard let first = message.attempts.first, case .ok(let n, _, false) = first.outcome,
+                isFirm(first, logged[message.cid])
+            else { continue }
             pipelines[first.connection, default: []].append((first.place, n, message.cid))
         }
         for pipeline in pipelines.values {
@@ -241,7 +269,7 @@ extension Checker {
             checkRun(session, device)
             if let resync = session.resync {
                 verdict.resyncs += 1
-                if allowance.isDisjoint(with: [.storeLosesTail, .resync]) {
+                if !mayResync(session) {
                     verdict.add(
                         .falseResync,
                         "\(device.name) was told \(resync) by \(session.node) at \(session.resume?.seq ?? 0)")
@@ -252,8 +280,17 @@ extension Checker {
             }
             view.follow(session)
         }
-        guard device.isSettled, let timeline = history.timelines[device.user], view.isWhole else { return }
+        // Of those who only came to leave, nothing was read.
+        guard let timeline = history.timelines[device.user] else { return }
+        guard device.isSettled, view.isWhole else {
+            return verdict.add(.unsettled, "\(device.name) is not connected, or still reading")
+        }
         compare(view, with: timeline, device)
+    }
+
+    /// Nothing is lost before the store might forget.
+    private func mayResync(_ session: SessionRecord) -> Bool {
+        allowance.contains(.resync) || (loss.map { session.openedAt >= $0.from } ?? false)
     }
 
     /// G5: seq, seq + 1, … each once.

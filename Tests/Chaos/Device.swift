@@ -52,6 +52,8 @@ final class Device: Sendable {
     var messages: [SentMessage] { state.withLock { $0.messages } }
     /// Whether it is connected and nothing that it must say is unanswered.
     var isQuiet: Bool { state.withLock { $0.isLive && $0.openMessages == 0 } }
+    /// How many times it was welcomed.
+    var sessionCount: Int { state.withLock { $0.record.sessions.count } }
     var timesBehind: Int { state.withLock { $0.timesBehind } }
     var isLive: Bool { state.withLock { $0.isLive } }
     /// When a reply `ok` came last.

@@ -39,7 +39,7 @@ extension Fault {
         try await Task.sleep(for: .seconds(3))
     }
 
-    static func natsNetwork(_ mode: FaultProxy.Mode, _ name: String, seconds: Double, nodes: Int = 3) -> Fault {
+    static func natsNetwork(_ mode: NetworkProxy.Mode, _ name: String, seconds: Double, nodes: Int = 3) -> Fault {
         Fault(name: "NATS: \(name)", promises: "G4, G11") { scene in
             let members = scene.site.members.prefix(nodes)
             for member in members { member.nats.set(mode) }

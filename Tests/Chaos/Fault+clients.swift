@@ -10,20 +10,27 @@ extension Fault {
     static let storm = Fault(name: "every client is cut at once, 5 times", promises: "G5, G6, G13", runs: 2) { scene in
         let devices = scene.crew.devices
         for _ in 0..<5 {
+            let before = devices.map(\.sessionCount)
             for device in devices { device.cut() }
             try await scene.pause(200...800)
-            try await eventually("everybody is back", within: 60) { devices.allSatisfy(\.isLive) }
+            try await eventually("everybody is back", within: 60) { Self.areBack(devices, before) }
         }
+    }
+
+    /// Whether all have a new session. One that has not noticed yet that it was cut still says that it is connected.
+    private static func areBack(_ devices: [Device], _ sessionsBefore: [Int]) -> Bool {
+        zip(devices, sessionsBefore).allSatisfy { device, before in device.isLive && device.sessionCount > before }
     }
 
     /// Everybody is away for a while, and resumes at the same moment.
     static let resumeTogether = Fault(name: "every client is away for 5 s, and back at once", promises: "G5, G6") {
         scene in
-        let devices = scene.crew.devices
-        for device in devices.dropFirst(10) { device.goAway() }
+        let devices = Array(scene.crew.devices.dropFirst(10))
+        let before = devices.map(\.sessionCount)
+        for device in devices { device.goAway() }
         try await Task.sleep(for: .seconds(5))
         for device in devices { device.comeBack() }
-        try await eventually("everybody is back", within: 60) { devices.allSatisfy(\.isLive) }
+        try await eventually("everybody is back", within: 60) { Self.areBack(devices, before) }
     }
 
     /// Sessions that take nothing while much comes: they are told `behind`, and pull when they read again.
@@ -42,6 +49,7 @@ extension Fault {
         }
         try await Task.sleep(for: .seconds(4))
         for device in slow { await device.setStalled(false) }
+        try await eventually("somebody is told behind") { slow.contains { $0.timesBehind > 0 } }
         scene.site.notes.add("\(slow.count) sessions, told behind: \(slow.reduce(0) { $0 + $1.timesBehind })")
     }
 

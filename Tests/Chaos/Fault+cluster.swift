@@ -8,7 +8,7 @@ extension Fault {
     static let shardDown = Fault(
         name: "Redis Cluster: one shard killed, back after 4 s", promises: "G1, G11", site: cluster
     ) { scene in
-        guard let masters = scene.site.store.cluster?.masters else { return }
+        guard let masters = scene.site.store.cluster?.masters else { throw TestFailure("no cluster") }
         let master = masters[Int.random(in: 0..<masters.count, using: &scene.random)]
         master.killNow()
         try await Task.sleep(for: .seconds(4))
@@ -18,7 +18,7 @@ extension Fault {
     static let slotsMove = Fault(
         name: "Redis Cluster: 20 slots move under load (MOVED, ASK)", promises: "G1, G11", site: cluster
     ) { scene in
-        guard let cluster = scene.site.store.cluster else { return }
+        guard let cluster = scene.site.store.cluster else { throw TestFailure("no cluster") }
         var moved = 0
         for user in scene.crew.users where moved < 20 {
             guard let slot = Int(try await cluster.masters[0].command("CLUSTER", "KEYSLOT", "apus:{u:\(user)}:m"))
@@ -33,6 +33,6 @@ extension Fault {
             try await cluster.endMove(of: slot, to: target, telling: cluster.masters.filter { $0 !== target })
             moved += 1
         }
-        scene.site.notes.add("\(moved) slots moved")
+        guard moved == 20 else { throw TestFailure("\(moved) slots moved, of 20") }
     }
 }

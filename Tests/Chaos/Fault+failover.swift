@@ -24,6 +24,7 @@ extension Fault {
             promises: "G6, G11", site: site(store, isStrict: isStrict), allowance: allowance(isStrict: isStrict)
         ) { scene in
             let pair = try scene.pair()
+            if !isStrict { try await scene.beginLoss(of: pair) }
             try await pair.failOver()
             try await scene.pause(1000...2000)
             try await pair.comeBack()
@@ -52,6 +53,7 @@ extension Fault {
             let pair = try scene.pair()
             // A third of the devices is away meanwhile: nobody can tell them but at their resume.
             let away = scene.crew.devices.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+            try await scene.beginLoss(of: pair)
             try await pair.cutOff()
             try await Task.sleep(for: .seconds(2))
             for device in away { device.goAway() }
@@ -68,5 +70,12 @@ extension Scene {
     fileprivate mutating func pair() throws -> StoreServers.Pair {
         guard let pair = site.store.pairs.randomElement(using: &random) else { throw TestFailure("no replicas") }
         return pair
+    }
+
+    /// From now on, what the replica has not got may be lost. When this returns, it has what was ok or acknowledged
+    /// before.
+    fileprivate mutating func beginLoss(of pair: StoreServers.Pair) async throws {
+        try await beginLoss()
+        try await pair.waitForReplica()
     }
 }

@@ -28,6 +28,7 @@ extension Fault {
             let redis = scene.site.redis
             // A third of the devices is away meanwhile: nobody can tell them but at their resume.
             let away = scene.crew.devices.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
+            try await scene.beginLoss()
             try await redis.command("EVAL", Self.keep, "0", part.pattern)
             try await Task.sleep(for: .seconds(2))
             for device in away { device.goAway() }
@@ -67,6 +68,9 @@ extension Fault {
     static let redisKill = Fault(
         name: "Redis: kill -9, AOF everysec", promises: "G11", allowance: .storeLosesTail, runs: 3
     ) { scene in
+        try await scene.beginLoss()
+        // For no longer does Redis answer what it has not written to its file, while an fsync stalls.
+        try await Task.sleep(for: .seconds(2))
         scene.site.redis.killNow()
         try await scene.pause(500...2500)
         try await scene.site.redis.start()
@@ -92,7 +96,7 @@ extension Fault {
     }
 
     /// The network between nodes and Redis.
-    static func redisNetwork(_ mode: FaultProxy.Mode, _ name: String, seconds: Double, nodes: Int = 3) -> Fault {
+    static func redisNetwork(_ mode: NetworkProxy.Mode, _ name: String, seconds: Double, nodes: Int = 3) -> Fault {
         Fault(name: "Redis: \(name)", promises: "G11") { scene in
             let members = scene.site.members.prefix(nodes)
             for member in members { member.redis.set(mode) }

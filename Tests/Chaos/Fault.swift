@@ -9,7 +9,8 @@ struct Fault: Sendable, CustomTestStringConvertible {
     /// The promises that it tries.
     var promises: String
     var site = Site.Options()
-    /// Empty: nothing may be lost, and nobody told to read afresh.
+    /// Empty: nothing may be lost, and nobody told to read afresh. With `.storeLosesTail` the fault must say from when
+    /// on (`Scene.beginLoss`).
     var allowance: Checker.Allowance = []
     /// How often the long run does it.
     var runs = 1
@@ -30,10 +31,19 @@ struct Scene: Sendable {
     let site: Site
     let crew: Crew
     var random: SeededGenerator
+    /// From when on the store may forget what was ok or acknowledged; nil: it may not.
+    var mayForgetFrom: Moment?
 
     mutating func member() -> Site.Member { site.members[Int.random(in: 0..<site.options.nodes, using: &random)] }
 
     mutating func pause(_ milliseconds: ClosedRange<Int>) async throws {
         try await Task.sleep(for: .milliseconds(Int.random(in: milliseconds, using: &random)))
+    }
+
+    /// From now on, until the fault has ended, the store may forget. What was ok or acknowledged before stands in it
+    /// when this returns, so the harm must be done after that.
+    mutating func beginLoss() async throws {
+        mayForgetFrom = site.clock.now
+        try await site.waitForIngest()
     }
 }

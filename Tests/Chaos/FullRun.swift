@@ -22,8 +22,7 @@ struct FullRun {
             try write(report)
         }
         for mutant in Mutant.all where only.isEmpty || mutant.defect.rawValue.contains(only) {
-            guard let verdict = await verdict(on: mutant, seed) else { continue }
-            report.mutants.append((mutant, verdict))
+            report.mutants.append((mutant, await verdict(on: mutant, seed)))
         }
         try write(report)
         say(report.text())
@@ -52,11 +51,15 @@ struct FullRun {
             do {
                 let outcome = try await Campaign(fault: fault, seed: seed &+ run).run()
                 row.outcomes.append(outcome)
-                let back = outcome.recoverySeconds.map { String(format: "%.1f s", $0) } ?? "never"
-                say("\(fault.name), run \(run + 1) of \(fault.runs), back after \(back): \(outcome.verdict)")
+                let back = String(format: "%.1f s", outcome.recoverySeconds)
+                let whole = outcome.wholeSeconds.map { String(format: "after %.1f s", $0) } ?? "never"
+                say(
+                    "\(fault.name), run \(run + 1) of \(fault.runs), back after \(back), whole \(whole): "
+                        + "\(outcome.verdict)")
                 for note in outcome.notes { say("    \(note)") }
                 if !outcome.verdict.isClean { say(outcome.logs) }
                 #expect(outcome.verdict.isClean, "\(fault.name), seed \(outcome.seed)\n\(outcome.verdict)")
+                judgeTimes(outcome)
             } catch {
                 row.failures.append("\(error)")
                 say("\(fault.name), run \(run + 1): \(error)")
@@ -65,6 +68,23 @@ struct FullRun {
         }
         return row
     }
+
+    /// What GUARANTEES promises of time. Only here: `make test` may run beside anything.
+    private func judgeTimes(_ outcome: Campaign.Outcome) {
+        let run = "\(outcome.fault), seed \(outcome.seed)"
+        #expect(outcome.recoverySeconds <= Self.recoverySecondsMax, "\(run): back too late")
+        guard let whole = outcome.wholeSeconds else { return }
+        // Producers that catch up are answered later than that.
+        let wholeMax = max(Self.wholeSecondsMax, outcome.answeredSeconds + Self.healthySecondsMax)
+        #expect(whole <= wholeMax, "\(run): whole too late")
+    }
+
+    /// G11: from the end of a fault to answers for everybody.
+    private static let recoverySecondsMax = 5.0
+    /// G1: from the end of a fault until everything is where it belongs, …
+    private static let wholeSecondsMax = 10.0
+    /// … and from an answer, when all is well.
+    private static let healthySecondsMax = 2.0
 
     /// A long run says how far it is.
     private func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }

@@ -16,6 +16,8 @@ struct History: Sendable {
     /// What nodes said of who is online.
     var presence: [PresenceSample] = []
     var outages: [NodeOutage] = []
+    /// When the store might forget; nil: never.
+    var loss: LossWindow?
 }
 
 /// One message that a client meant to send, with every attempt at it.
@@ -75,9 +77,9 @@ struct SentMessage: Sendable {
 struct SentNotification: Sendable {
     var id: String
     var user: String
-    /// Whether JetStream acknowledged it, or the backend API answered that it is stored.
-    var isAcknowledged = false
     var firstSentAt: Moment = 0
+    /// When JetStream acknowledged it; nil: it did not.
+    var acknowledgedAt: Moment?
 }
 
 /// An event as a client keeps it: its position.

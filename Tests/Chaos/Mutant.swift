@@ -14,9 +14,10 @@ struct Mutant: Sendable, CustomTestStringConvertible {
         Mutant(defect: .noDedup, fault: .killNodes(1), caughtBy: .doubled),
         Mutant(defect: .resumeUnchecked, fault: .loseTail(.users), caughtBy: .silentGap),
         Mutant(defect: .cursorUnchecked, fault: .loseTail(.conversations), caughtBy: .lost),
+        Mutant(defect: .deadOnline, fault: .killForLong, caughtBy: .falsePresence),
     ]
 
-    /// What a run with the defect gives. The verdict of a run that could not be ended counts as well.
+    /// What a run with the defect gives. One that could not be ended throws, and has caught nothing.
     func run(seed: UInt64, plan: Crew.Plan) async throws -> Verdict {
         var fault = fault
         fault.site.environment["APUS_DEFECT"] = defect.rawValue

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The table of docs/reliability.md, written between its markers.
+/// The tables of docs/reliability.md, written between their markers.
 struct Report {
     struct Row: Sendable {
         var fault: Fault
@@ -12,56 +12,79 @@ struct Report {
         func count(_ kinds: ViolationKind...) -> Int {
             outcomes.reduce(0) { sum, outcome in kinds.reduce(sum) { $0 + outcome.verdict[$1] } }
         }
-        var isClean: Bool { failures.isEmpty && outcomes.allSatisfy(\.verdict.isClean) }
     }
 
     private static let begin = "<!-- written by make chaos -->"
     private static let end = "<!-- end of what make chaos writes -->"
 
+    private static let columns = [
+        "fault", "runs", "operations", "lost", "phantom", "doubled", "misordered", "silent gaps", "false presence",
+        "told to read afresh", "forgotten by the store", "back after", "whole after", "seed, day",
+    ]
+    private static let mutantColumns = ["defect", "fault", "caught as", "how often", "seed, day"]
+
     var rows: [Row]
-    var mutants: [(mutant: Mutant, verdict: Verdict)]
+    /// No verdict: the run did not come to its end.
+    var mutants: [(mutant: Mutant, verdict: Verdict?)]
     var seed: UInt64
     var date: Date
     var machine: String
 
-    /// - Parameter old: The table of an earlier run: rows that this one did not try are kept from it.
+    /// - Parameter old: The tables of earlier runs: rows that this one did not try are kept from them, with their seed
+    ///   and day.
     func text(over old: Substring = "") -> String {
-        var lines = ["Seed \(seed), \(day), \(machine).", ""]
-        lines.append(
-            "| fault | runs | operations | lost | phantom | doubled | misordered | silent gaps | false presence | "
-                + "told to read afresh | forgotten by the store | back after |")
-        lines.append("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
-        let new = Dictionary(rows.map { ($0.fault.name, line($0)) }) { $1 }
-        lines += Fault.table.compactMap { new[$0.name] ?? Self.line(of: $0.name, in: old) }
-        lines += ["", "| defect | fault | caught as | how often |", "|---|---|---|--:|"]
-        let caught = Dictionary(mutants.map { ($0.mutant.defect, line($0.mutant, $0.verdict)) }) { $1 }
-        lines += Mutant.all.compactMap { mutant in
-            caught[mutant.defect] ?? Self.line(of: "`\(mutant.defect.rawValue)`", in: old)
+        let tried = Dictionary(rows.map { ($0.fault.name, $0) }) { $1 }
+        let oldTable = MarkdownTable(in: old, under: "fault")
+        var table = MarkdownTable(Self.columns, words: 1)
+        for fault in Fault.table {
+            if let row = tried[fault.name] { table.add(cells(row)) } else { table.keep(fault.name, of: oldTable) }
         }
-        return lines.joined(separator: "\n")
+        let oldMutants = MarkdownTable(in: old, under: "defect")
+        var mutantTable = MarkdownTable(Self.mutantColumns, words: 3)
+        for mutant in Mutant.all {
+            if let new = mutants.first(where: { $0.mutant.defect == mutant.defect }) {
+                mutantTable.add(cells(mutant, new.verdict))
+            } else {
+                mutantTable.keep("`\(mutant.defect.rawValue)`", of: oldMutants)
+            }
+        }
+        let head = "The last run: seed \(seed), \(day), \(machine). Rows with another seed or day are of earlier ones."
+        return ([head, ""] + table.lines + [""] + mutantTable.lines).joined(separator: "\n")
     }
 
-    private static func line(of name: String, in text: Substring) -> String? {
-        text.split(separator: "\n").first { $0.hasPrefix("| \(name) | ") }.map(String.init)
+    private func cells(_ mutant: Mutant, _ verdict: Verdict?) -> [String] {
+        let howOften = verdict.map { $0[mutant.caughtBy] > 0 ? "\($0[mutant.caughtBy])" : "**not caught**" }
+        return [
+            "`\(mutant.defect.rawValue)`", mutant.fault.name, mutant.caughtBy.rawValue, howOften ?? "**failed**",
+            "\(seed), \(day)",
+        ]
     }
 
-    private func line(_ mutant: Mutant, _ verdict: Verdict) -> String {
-        "| `\(mutant.defect.rawValue)` | \(mutant.fault.name) | \(mutant.caughtBy.rawValue) | "
-            + "\(verdict[mutant.caughtBy] > 0 ? "\(verdict[mutant.caughtBy])" : "**not caught**") |"
-    }
-
-    private func line(_ row: Row) -> String {
-        let cells: [String] = [
-            row.fault.name, "\(row.outcomes.count)" + (row.failures.isEmpty ? "" : " (\(row.failures.count) failed)"),
-            "\(row.operations)", "\(row.count(.lost, .undelivered))", "\(row.count(.phantom, .contradiction))",
+    private func cells(_ row: Row) -> [String] {
+        let done = row.outcomes.count
+        let tried = done + row.failures.count
+        return [
+            row.fault.name,
+            "\(done)" + (tried < row.fault.runs ? " of \(row.fault.runs)" : "")
+                + (row.failures.isEmpty ? "" : " (\(row.failures.count) failed)"),
+            "\(row.operations)", "\(row.count(.lost, .undelivered, .unsettled))",
+            "\(row.count(.phantom, .contradiction))",
             "\(row.count(.doubled))", "\(row.count(.misordered))", "\(row.count(.silentGap, .hole))",
             "\(row.count(.falsePresence))",
             "\(row.outcomes.reduce(0) { $0 + $1.verdict.resyncs })"
                 + (row.count(.falseResync) > 0 ? " (\(row.count(.falseResync)) without reason)" : ""),
             "\(row.outcomes.reduce(0) { $0 + $1.verdict.forgotten })",
-            row.outcomes.compactMap(\.recoverySeconds).max().map { String(format: "%.1f s", $0) } ?? "–",
+            longest(row.outcomes.map { $0.recoverySeconds }), longest(row.outcomes.map { $0.wholeSeconds }),
+            "\(seed), \(day)",
         ]
-        return "| " + cells.joined(separator: " | ") + " |"
+    }
+
+    /// Of the runs that came to an end; nil stands for one in which it did not happen.
+    private func longest(_ seconds: [Double?]) -> String {
+        guard !seconds.isEmpty else { return "–" }
+        let known = seconds.compactMap(\.self)
+        guard known.count == seconds.count, let most = known.max() else { return "never" }
+        return String(format: "%.1f s", most)
     }
 
     private var day: String {
@@ -71,7 +94,7 @@ struct Report {
         return format.string(from: date)
     }
 
-    /// Puts the table into the document.
+    /// Puts the tables into the document.
     func write(to file: URL) throws {
         let document = try String(contentsOf: file, encoding: .utf8)
         guard let start = document.range(of: Self.begin), let stop = document.range(of: Self.end) else {

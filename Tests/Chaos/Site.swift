@@ -23,8 +23,8 @@ final class Site: Sendable {
     /// A node and its own way to the servers.
     struct Member: Sendable {
         let process: ApusProcess
-        let redis: FaultProxy
-        let nats: FaultProxy
+        let redis: NetworkProxy
+        let nats: NetworkProxy
     }
 
     let options: Options
@@ -84,7 +84,7 @@ final class Site: Sendable {
     private static func member(
         _ name: String, _ store: StoreServers, _ nats: NATSServer, _ options: Options, crashPoint: String? = nil
     ) async throws -> Member {
-        let ways = (try await FaultProxy.start(to: store.redis.port), try await FaultProxy.start(to: nats.port))
+        let ways = (try await NetworkProxy.start(to: store.redis.port), try await NetworkProxy.start(to: nats.port))
         var environment = ["APUS_PING_SECONDS": "5", "APUS_THREADS": "1"].merging(options.environment) { $1 }
         environment["APUS_REDIS_URL"] = store.url ?? "redis://127.0.0.1:\(ways.0.port)"
         environment["APUS_NATS_URL"] = "nats://127.0.0.1:\(ways.1.port)"

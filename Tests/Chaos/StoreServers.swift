@@ -62,6 +62,23 @@ struct StoreServers: Sendable {
 }
 
 extension StoreServers.Pair {
+    /// Returns when the replica has all that the master has now.
+    func waitForReplica() async throws {
+        let head = try await offset("master_repl_offset", of: master)
+        try await eventually("the replica has what its master had") {
+            try await offset("slave_repl_offset", of: replica) >= head
+        }
+    }
+
+    private func offset(_ name: String, of server: RedisServer) async throws -> Int {
+        let lines = try await server.command("INFO", "replication").split(whereSeparator: \.isNewline)
+        let line = lines.first { $0.hasPrefix("\(name):") } ?? ""
+        guard let offset = Int(line.dropFirst(name.count + 1)) else {
+            throw TestFailure("the Redis on port \(server.port) does not tell its \(name)")
+        }
+        return offset
+    }
+
     /// From now on the replica hears nothing of its master: it is promoted without what comes next. Whoever asks it or the
     /// master sees a replica that lost its connection a moment ago.
     func cutOff() async throws {

@@ -16,6 +16,8 @@ enum ViolationKind: String, CaseIterable, Sendable {
     case falseResync = "false resync"
     /// It stands in the timeline, and a device that is connected never got it.
     case undelivered
+    /// A device was not connected at the end, or still reading what it had missed: what it believes cannot be compared.
+    case unsettled
     /// A reply said something else than what is stored.
     case contradiction
     /// Somebody was said to be offline who was not, or to be online who had gone with a node.
@@ -24,7 +26,7 @@ enum ViolationKind: String, CaseIterable, Sendable {
     /// Whether waiting may mend it: what is on its way is not lost yet.
     var mayHeal: Bool {
         switch self {
-        case .lost, .undelivered, .silentGap: true
+        case .lost, .undelivered, .unsettled, .silentGap: true
         default: false
         }
     }
