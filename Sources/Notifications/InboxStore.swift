@@ -93,11 +93,14 @@ public struct ExpiryOutcome: Hashable, Sendable {
     /// `notification.retracted` events, one for each expired item, in order.
     public var entries: [AppendedEntry]
     public var routes: [SessionRoute]
+    /// Items may have been taken out, or not: the store did not say in time. They are looked at again later.
+    public var isUncertain: Bool
 
-    public init(user: UserID, entries: [AppendedEntry], routes: [SessionRoute]) {
+    public init(user: UserID, entries: [AppendedEntry], routes: [SessionRoute], isUncertain: Bool = false) {
         self.user = user
         self.entries = entries
         self.routes = routes
+        self.isUncertain = isUncertain
     }
 }
 

@@ -13,13 +13,28 @@ extension RedisStore: ConversationStore {
             change, to: conversation, by: author, id: id, now: nowMilliseconds, limits, ticket: ticket)
         guard change.mayAppend else { return run(call, done) }
         guard let digest = pool.digest(of: call.script) else { return done(.failure(Self.neverConnected)) }
-        // The mark before the entry: should only one of the two be done, a note too many does no harm. The whole is then
-        // unknown, and the repetition marks it again.
+        // The mark before the entry: should only one of the two be done, a mark too many does no harm.
         let mark = FanOutMark.put(ticket, now: nowMilliseconds, lane: call.keys.first)
-        pool.send([mark, call.command(digest)]) { [self] result in
-            let outcome = result.flatMap { call.answer($0[1]) }
-            if case .success(let outcome) = outcome, !outcome.isToBeFannedOut { finish(ticket) { _ in } }
+        pool.sendEach([mark, call.command(digest)]) { [self] answers in
+            let outcome = answers[1].flatMap { call.answer($0) }
+            switch (answers[0], outcome) {
+            case (.failure, .success(let outcome)) where outcome.isToBeFannedOut:
+                markElsewhere(conversation, now: nowMilliseconds)
+            case (.success, .success(let outcome)) where !outcome.isToBeFannedOut: finish(ticket) { _ in }
+            case (.success, .failure(let error)) where error.outcome == .notStored: finish(ticket) { _ in }
+            default: break
+            }
             done(outcome)
+        }
+    }
+
+    /// In a Cluster the shard of the mark may be away while the conversation's is there: a mark goes to another one, for a
+    /// sweeper. Claims look at all of them.
+    private func markElsewhere(_ conversation: ConversationID, now: Int64, tried: Int = 1) {
+        guard tried < RedisKeys.fanOutShards else { return }
+        let ticket = FanOutMark.spare(of: conversation, shardsOn: tried)
+        pool.send(FanOutMark.put(ticket, now: now)) { [self] result in
+            if case .failure = result { markElsewhere(conversation, now: now, tried: tried + 1) }
         }
     }
 

@@ -8,15 +8,24 @@ extension RedisStore {
     ) {
         let call = ScriptCall.append(notification, to: user, now: nowMilliseconds, limits)
         guard let over = notification.expiresAtMilliseconds else { return run(call, done) }
-        // Noted as due before it is stored: should only one of the two be done, a note too many does no harm. The
-        // whole is then unknown, and the repetition with the same id notes it again. (In a Cluster the two go to two
-        // servers, so it may also be the note that is missing, until the repetition.)
+        // Noted as due before it is stored: should only one of the two be done, a note too many does no harm.
         let due = ScriptCall.dueAdd(user, at: over)
         guard let dueDigest = pool.digest(of: due.script), let digest = pool.digest(of: call.script) else {
             return done(.failure(Self.neverConnected))
         }
-        pool.send([due.command(dueDigest, lane: call.keys.first), call.command(digest)]) { result in
-            done(result.flatMap { call.answer($0[1]) })
+        pool.sendEach([due.command(dueDigest, lane: call.keys.first), call.command(digest)]) { [self] answers in
+            let outcome = answers[1].flatMap { call.answer($0) }
+            if case .failure = answers[0], case .success = outcome { noteElsewhere(user, at: over) }
+            done(outcome)
+        }
+    }
+
+    /// In a Cluster the shard of the note may be away while the user's is there: the note goes to another one. Claims look at
+    /// all of them.
+    private func noteElsewhere(_ user: UserID, at over: Int64, tried: Int = 1) {
+        guard tried < RedisKeys.dueShards else { return }
+        run(.dueAdd(user, at: over, shardsOn: tried)) { [self] result in
+            if case .failure = result { noteElsewhere(user, at: over, tried: tried + 1) }
         }
     }
 
@@ -76,8 +85,9 @@ extension RedisStore {
             guard !users.isEmpty else { continue }
             left -= users.count
             // What was retracted must be told even when a later user cannot be reached: its events are appended.
-            let expiries = await expire(users, now: now)
+            let (expiries, uncertain) = await expire(users, now: now)
             outcomes += expiries.map(\.outcome).filter { !$0.entries.isEmpty }
+            outcomes += uncertain.map { ExpiryOutcome(user: $0, entries: [], routes: [], isUncertain: true) }
             try? await answer { run(.dueDone(shard: shard, claim: claim, expiries), $0) }
         }
         if let failure, outcomes.isEmpty { throw failure }
@@ -85,14 +95,21 @@ extension RedisStore {
     }
 
     /// Runs the users' scripts at the same time. Those that fail keep their claim and are due again when it is over.
-    private func expire(_ users: [UserID], now: Int64) async -> [UserExpiry] {
-        await withTaskGroup(of: UserExpiry?.self) { group in
+    private func expire(_ users: [UserID], now: Int64) async -> (done: [UserExpiry], uncertain: [UserID]) {
+        await withTaskGroup(of: (UserID, Result<UserExpiry, StoreError>).self) { group in
             for user in users {
                 group.addTask {
-                    try? await answer { self.run(.expire(user, now: now, self.limits), $0) }
+                    await withCheckedContinuation { continuation in
+                        self.run(.expire(user, now: now, self.limits)) { continuation.resume(returning: (user, $0)) }
+                    }
                 }
             }
-            return await group.reduce(into: []) { found, expiry in if let expiry { found.append(expiry) } }
+            return await group.reduce(into: (done: [], uncertain: [])) { found, one in
+                switch one.1 {
+                case .success(let expiry): found.done.append(expiry)
+                case .failure(let error): if error.outcome == .unknown { found.uncertain.append(one.0) }
+                }
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
     let limits: StoreLimits
     let clock: any TimeSource
     let appendMark: AppendMark
+    private let metrics: RedisMetrics
 
     /// - Parameters:
     ///   - eventLoopGroup: One connection is opened for each of its loops; in a Cluster, one to each master.
@@ -41,6 +42,7 @@ public final class RedisStore: TimelineStore, InboxStore, PresenceStore {
         self.limits = limits
         self.clock = clock
         self.appendMark = appendMark
+        self.metrics = metrics
     }
 
     /// Connects, trying again for as long as `seconds` says. Call once, before anything else.
@@ -92,6 +94,8 @@ extension RedisStore {
             try replies.map { reply throws(ReplyFields.Malformed) in try Self.head(reply) }
         }
     }
+
+    public var mayBeLate: Bool { metrics.lateCalls > 0 }
 
     /// In a Cluster: of the users whose masters are there.
     public func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>) {

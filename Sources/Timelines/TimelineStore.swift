@@ -101,9 +101,14 @@ public protocol TimelineStore: Sendable {
     /// The same, with nil for those whose part of the store is away; fails when all of them are. A store that is one
     /// whole need not have it.
     func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>)
+
+    /// Something that was told `unknown` may still be waiting to be done: what the heads say now is not the last word.
+    var mayBeLate: Bool { get }
 }
 
 extension TimelineStore {
+    public var mayBeLate: Bool { false }
+
     public func reachableHeads(_ users: [UserID], _ done: @escaping Completion<[TimelineHead?]>) {
         heads(users) { done($0.map { $0.map(Optional.some) }) }
     }

@@ -1,4 +1,5 @@
 import ApusTesting
+import Chat
 import Core
 import Foundation
 import NIOCore
@@ -40,6 +41,39 @@ struct ClusterFaultTests {
             }
             #expect(try await fixture.ids(of: users[1]).count == 2)
             #expect(back.lock { $0 } == 1)
+        }
+    }
+
+    @Test("A shard that is down keeps nothing back elsewhere: its marks and notes go to others, and are found there")
+    func marksElsewhere() async throws {
+        try await ClusterFixture.with { fixture in
+            let (conversation, author) = fixture.conversation(on: 0, markedOn: 1)
+            let user = fixture.user(on: 2, notedOn: 1)
+            fixture.cluster.masters[1].killNow()
+            try await eventually("the loss is noticed") { !fixture.store.isConnected }
+            let cid = try #require(ClientMessageID("c-1"))
+            let outcome = try await answer {
+                fixture.store.commit(
+                    .send(cid: cid, body: Array("{}".utf8)), to: conversation, by: author, id: .short(),
+                    nowMilliseconds: RedisFixture.now, $0)
+            }
+            guard case .appended(let commit) = outcome else { throw TestFailure("\(outcome)") }
+            #expect(commit.isFannedOut && commit.entry.messages == 1)
+            let later = RedisFixture.now + 3_600_000
+            try await eventually("a sweeper finds it") {
+                let claimed = try await answer {
+                    fixture.store.claimUnfinished(
+                        limit: 10, beforeMilliseconds: later, nowMilliseconds: later, $0)
+                }
+                return claimed.map(\.conversation) == [conversation]
+            }
+            try await fixture.append(RedisFixture.notification(ttl: 1000), to: user)
+            try await eventually("its end is found") {
+                let outcomes = try await answer {
+                    fixture.store.expire(limit: 10, nowMilliseconds: later, $0)
+                }
+                return outcomes.map(\.user) == [user] && outcomes.first?.entries.count == 1
+            }
         }
     }
 

@@ -68,7 +68,29 @@ struct ClusterFixture: StoreFixture {
     func user(on master: Int) -> UserID {
         while true {
             let user = RedisFixture.user()
-            if Self.slot(of: user) * cluster.masters.count / RedisSlot.count == master { return user }
+            if isOn(master, RedisKeys.meta(user)) { return user }
+        }
+    }
+
+    private func isOn(_ master: Int, _ key: String) -> Bool {
+        RedisSlot.of(key) * cluster.masters.count / RedisSlot.count == master
+    }
+
+    /// A user on one master, the notes of whose expiries are on another.
+    func user(on master: Int, notedOn other: Int) -> UserID {
+        while true {
+            let user = user(on: master)
+            if isOn(other, RedisKeys.due(RedisKeys.dueShard(of: user))) { return user }
+        }
+    }
+
+    /// A conversation on one master, whose marks are on another, and one of its two.
+    func conversation(on master: Int, markedOn other: Int) -> (ConversationID, UserID) {
+        while true {
+            let (one, two) = (RedisFixture.user(), RedisFixture.user())
+            guard let conversation = ConversationID(between: one, and: two) else { continue }
+            guard isOn(master, RedisKeys.meta(conversation)) else { continue }
+            if isOn(other, RedisKeys.fanOut(RedisKeys.fanOutShard(of: conversation))) { return (conversation, one) }
         }
     }
 

@@ -117,6 +117,39 @@ struct OutageTests {
         }
     }
 
+    @Test("A server that answers late is kept: who waits is told in time, and what was late is done")
+    func slow() async throws {
+        try await RedisFixture.with(loops: 1) { fixture in
+            let proxy = try await NetworkProxy.start(to: fixture.server.port)
+            defer { proxy.stop() }
+            let metrics = CountingMetrics()
+            let store = try RedisStore(
+                configuration: RedisConfiguration(url: "redis://127.0.0.1:\(proxy.port)"),
+                eventLoopGroup: fixture.group, limits: .forTests, logger: quiet, metrics: metrics, clock: SampleTime())
+            try await store.connect()
+            let slow = RedisFixture(server: fixture.server, store: store, group: fixture.group)
+            // 5 KB/s each way: something is heard all the time, and the last of these would be answered after 20 s.
+            proxy.set(.trickle(bytes: 100))
+            let users = (0..<200).map { _ in RedisFixture.user() }
+            let results = await withTaskGroup(of: (result: String, seconds: Double).self) { appends in
+                for user in users {
+                    appends.addTask { await slow.tryAppend(.new(atMilliseconds: RedisFixture.now), to: user) }
+                }
+                return await appends.reduce(into: []) { $0.append($1) }
+            }
+            #expect(results.contains { $0.result == "ok" } && results.contains { $0.result == "unknown" })
+            #expect(results.allSatisfy { ["ok", "unknown"].contains($0.result) && $0.seconds < 3 })
+            proxy.set(.pass)
+            for user in users {
+                try await eventually("what was late is done") { try await fixture.ids(of: user).count == 1 }
+            }
+            #expect(await slow.tryAppend(.new(atMilliseconds: RedisFixture.now), to: users[0]).result == "ok")
+            #expect(metrics.value("apus_redis_timeouts_total") > 0)
+            #expect(metrics.value("apus_redis_outages_total") == 0, "no connection was given up")
+            await store.close()
+        }
+    }
+
     @Test("A killed server is refused at once while it is away: nothing waits in a queue")
     func away() async throws {
         try await RedisFixture.with { fixture in

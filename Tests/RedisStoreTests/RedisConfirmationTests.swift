@@ -34,7 +34,7 @@ struct RedisConfirmationTests {
     }
 
     private mutating func receive(_ reply: RedisReply) -> [String] {
-        let reception = state.received(reply)
+        let reception = state.received(reply, now: 0)
         var said = reception.answered.map { call, result in
             switch result {
             case .success: "\(String(buffer: call.bytes)) ok"

@@ -32,8 +32,10 @@ struct RedisConnectionStateTests {
     }
 
     /// Submits and says what came of it.
-    private mutating func submit(_ name: String, deadline: UInt64 = 5_000) -> String {
-        switch state.submit(Self.call(name, deadline: deadline)) {
+    private mutating func submit(_ name: String, deadline: UInt64 = 5_000, isAsking: Bool = false) -> String {
+        var call = Self.call(name, deadline: deadline)
+        call.isAsking = isAsking
+        return switch state.submit(call) {
         case .write(let bytes): "write \(String(buffer: bytes))"
         case .hold: "hold"
         case .refuse(let error): "refuse \(error.outcome)"
@@ -42,7 +44,7 @@ struct RedisConnectionStateTests {
 
     /// What an answer led to, in words.
     private mutating func receive(_ reply: RedisReply) -> [String] {
-        let reception = state.received(reply)
+        let reception = state.received(reply, now: 0)
         var said: [String] = []
         for (call, result) in reception.answered {
             switch result {
@@ -211,6 +213,59 @@ struct RedisConnectionStateTests {
         #expect(receive(Self.ok) == ["c ok"])
     }
 
+    @Test("refuses what would stand behind many late commands, but no lease, until the server has done them")
+    mutating func shedding() {
+        var configuration = Self.configuration
+        (configuration.commandsInFlightMax, configuration.bytesInFlightMax) = (1000, 10_000)
+        state = RedisConnectionState(
+            configuration: configuration, steps: [Self.step(.name), Self.step(.role), Self.step(.load(.append))])
+        becomeReady()
+        let s = Self.second
+        for number in 0..<20 { _ = submit("\(number)", deadline: 10 * s) }
+        for _ in 0..<60 { _ = submit("x", deadline: 20 * s) }
+        let told = late(10 * s, heardAt: 10 * s - 1).split(separator: ",").count
+        #expect(told == 20 && state.lateCalls == 20)
+        #expect(submit("y", deadline: 20 * s) == "refuse notStored")
+        var lease = Self.call("lease", deadline: 20 * s)
+        lease.isVital = true
+        guard case .write = state.submit(lease) else { return #expect(Bool(false), "a lease is renewed") }
+        #expect(receive(Self.ok).isEmpty)
+        #expect(submit("y", deadline: 20 * s) == "write y", "19 of 80: less than a quarter")
+        for _ in 0..<19 { #expect(receive(Self.ok).isEmpty) }
+        #expect(state.lateCalls == 0 && receive(Self.ok) == ["x ok"])
+    }
+
+    @Test("closing waits only for answers that somebody waits for")
+    mutating func closingLate() {
+        becomeReady()
+        let s = Self.second
+        _ = submit("a", deadline: 10 * s)
+        _ = submit("b", deadline: 11 * s)
+        let slow = late(10 * s, heardAt: 10 * s - 1)
+        #expect(slow == "a")
+        #expect(!state.drain("closed").idle, "b is waited for")
+        let later = late(11 * s, heardAt: 11 * s - 1)
+        #expect(later == "b" && state.isSettled)
+        #expect(state.lost("closed").isEmpty)
+        becomeReady()
+        _ = submit("a", deadline: 10 * s)
+        _ = submit("b", deadline: 11 * s)
+        let again = late(10 * s, heardAt: 10 * s - 1)
+        #expect(again == "a" && !state.drain("closed").idle)
+        #expect(receive(Self.ok).isEmpty && receive(Self.ok) == ["b ok", "close unreachable"])
+    }
+
+    @Test("what is late behind a late call, and is none itself: the caller is told, then the connection given up")
+    mutating func slowBeforeAsking() {
+        becomeReady()
+        let s = Self.second
+        _ = submit("a", deadline: 10 * s)
+        _ = submit("b", deadline: 10 * s, isAsking: true)
+        let looks = [late(10 * s, heardAt: 10 * s - 1), late(10 * s, heardAt: 10 * s - 1)]
+        #expect(looks == ["a", "silent"])
+        #expect(names(state.lost("gone")) == ["b unknown"], "nobody is forgotten, nobody told twice")
+    }
+
     @Test("loads forgotten scripts and sends again what was not run, before what came later")
     mutating func reloading() {
         becomeReady()
@@ -290,7 +345,7 @@ struct RedisConnectionStateTests {
         var call = Self.call("a")
         call.takesErrors = true
         _ = state.submit(call)
-        guard case .success(let reply)? = state.received(.error("MOVED 1 b:2")).answered.first?.result else {
+        guard case .success(let reply)? = state.received(.error("MOVED 1 b:2"), now: 0).answered.first?.result else {
             Issue.record("no reply")
             return
         }

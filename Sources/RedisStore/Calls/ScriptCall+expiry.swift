@@ -57,10 +57,12 @@ extension ScriptCall where Answer == [UserID] {
 
 extension ScriptCall where Answer == Void {
     /// `due_add.lua`
-    static func dueAdd(_ user: UserID, at milliseconds: Int64) -> Self {
+    ///
+    /// - Parameter shardsOn: How many shards behind the user's own.
+    static func dueAdd(_ user: UserID, at milliseconds: Int64, shardsOn: Int = 0) -> Self {
         var arguments = RedisArguments(user.text)
         arguments.add(milliseconds)
-        let key = RedisKeys.due(RedisKeys.dueShard(of: user))
+        let key = RedisKeys.due((RedisKeys.dueShard(of: user) + shardsOn) % RedisKeys.dueShards)
         return ScriptCall(.dueAdd, keys: RedisKeySet(key), arguments: arguments) { _ throws(ReplyFields.Malformed) in }
     }
 

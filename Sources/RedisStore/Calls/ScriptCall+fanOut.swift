@@ -10,7 +10,7 @@ enum FanOutMark {
     static let claimMilliseconds: Int64 = 60_000
 
     /// Puts a mark; sent before the change that it belongs to, in the same lane.
-    static func put(_ ticket: FanOutTicket, now: Int64, lane: String) -> RedisCommand {
+    static func put(_ ticket: FanOutTicket, now: Int64, lane: String? = nil) -> RedisCommand {
         var arguments = RedisArguments("ZADD", key(ticket))
         arguments.add(now)
         arguments.add(member(ticket))
@@ -22,8 +22,15 @@ enum FanOutMark {
         RedisCommand(RedisArguments("ZREM", key(ticket), member(ticket)), key: key(ticket))
     }
 
+    /// A mark in another shard than the conversation's own, so many on; the shard stands in its name: `shard.random`.
+    static func spare(of conversation: ConversationID, shardsOn: Int) -> FanOutTicket {
+        let shard = (RedisKeys.fanOutShard(of: conversation) + shardsOn) % RedisKeys.fanOutShards
+        return FanOutTicket(conversation: conversation, mark: "\(shard).\(RandomToken.make(length: 10))")
+    }
+
     private static func key(_ ticket: FanOutTicket) -> String {
-        RedisKeys.fanOut(RedisKeys.fanOutShard(of: ticket.conversation))
+        let named = ticket.mark.firstIndex(of: ".").flatMap { Int(ticket.mark[..<$0]) }
+        return RedisKeys.fanOut(named ?? RedisKeys.fanOutShard(of: ticket.conversation))
     }
 
     static func member(_ ticket: FanOutTicket) -> String { "\(ticket.conversation)\u{1F}\(ticket.mark)" }

@@ -106,7 +106,7 @@ extension ReplyFields {
         var byCategory: [String: Int] = [:]
         for _ in 0..<max(0, categories) {
             let category = try text()
-            byCategory[category] = try count()
+            byCategory[category, default: 0] += try count()
         }
         return InboxCounts(unread: unread, byCategory: byCategory)
     }

@@ -8,10 +8,9 @@ extension ScriptCall where Answer == TimelineOpening {
         arguments.add(now)
         arguments.add(RandomToken.make(length: 8))
         arguments.add(limit)
-        // An epoch is never empty; a client that sends one has a position that cannot be ours.
-        arguments.add(cursor.map { $0.epoch.isEmpty ? "-" : $0.epoch } ?? "")
+        arguments.add(stated(cursor?.epoch))
         arguments.add(cursor?.seq ?? 0)
-        arguments.add(cursor?.last ?? "")
+        arguments.add(stated(cursor?.last))
         return ScriptCall(.open, keys: .of(user, ["m", "t", "u", "x", "w"]), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             let head = try fields.head()
@@ -33,9 +32,9 @@ extension ScriptCall where Answer == TimelinePage {
     static func read(_ user: UserID, after seq: Int64, last: String?, epoch: String?, limit: Int) -> Self {
         var arguments = RedisArguments()
         arguments.add(limit)
-        arguments.add(epoch ?? "")
+        arguments.add(stated(epoch))
         arguments.add(seq)
-        arguments.add(last ?? "")
+        arguments.add(stated(last))
         return ScriptCall(.read, keys: .of(user, ["m", "t"]), arguments: arguments) {
             fields throws(ReplyFields.Malformed) in
             let head = try fields.head()
@@ -89,3 +88,7 @@ enum FrameID {
         return nil
     }
 }
+
+/// An epoch or id that a client stated, for scripts to which '' means that there is none: neither is ever empty, so one who
+/// says so has a position that cannot be ours.
+private func stated(_ name: String?) -> String { name.map { $0.isEmpty ? "-" : $0 } ?? "" }

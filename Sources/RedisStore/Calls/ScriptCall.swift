@@ -26,7 +26,9 @@ struct ScriptCall<Answer: Sendable>: Sendable {
         command.add(keys.count)
         keys.add(to: &command)
         command.add(arguments)
-        return RedisCommand(command, key: keys.first, lane: lane, isConfirmed: RedisScript.confirmed.contains(script))
+        return RedisCommand(
+            command, key: keys.first, lane: lane, isConfirmed: RedisScript.confirmed.contains(script),
+            isVital: script == .renewLease)
     }
 
     /// Reads the script's answer. One that is not as it should be says nothing about what was written.

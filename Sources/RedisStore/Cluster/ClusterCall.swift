@@ -10,6 +10,7 @@ final class ClusterCall: @unchecked Sendable {
     let slot: Int
     let isRead: Bool
     let isConfirmed: Bool
+    let isVital: Bool
     /// Monotonic nanoseconds.
     let startedAt: UInt64
     let deadline: UInt64
@@ -35,6 +36,7 @@ final class ClusterCall: @unchecked Sendable {
         slot = RedisSlot.of(command.key)
         isRead = command.isRead
         isConfirmed = command.isConfirmed
+        isVital = command.isVital
         self.startedAt = startedAt
         self.deadline = deadline
         self.done = done

@@ -230,7 +230,7 @@ extension ClusterLoop {
         let server = link.address
         let sent = RedisCall(
             bytes: bytes, startedAt: startedAt, deadline: configuration.deadline(startedAt), isAsking: isAsking,
-            takesErrors: true, isConfirmed: call.isConfirmed
+            takesErrors: true, isConfirmed: call.isConfirmed, isVital: call.isVital
         ) { result in
             self.take(.answer(call, from: server, result))
         }

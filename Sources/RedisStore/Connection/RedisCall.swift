@@ -20,7 +20,11 @@ struct RedisCall: Sendable {
     var takesErrors = false
     /// In strict durability it is answered when a replica has it too.
     var isConfirmed = false
-    let done: @Sendable (Result<RedisReply, StoreError>) -> Void
+    /// Sent also to a server that is late: what it is for would make everything worse if it were not done.
+    var isVital = false
+    let done: Done
+
+    typealias Done = @Sendable (Result<RedisReply, StoreError>) -> Void
 }
 
 /// One command of the handshake.

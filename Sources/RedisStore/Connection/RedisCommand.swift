@@ -9,15 +9,19 @@ struct RedisCommand: Sendable {
     let isRead: Bool
     /// In strict durability it is answered when a replica has it too.
     let isConfirmed: Bool
+    /// Sent also to a server that is late.
+    let isVital: Bool
 
     init(
-        _ arguments: RedisArguments, key: String, lane: String? = nil, isRead: Bool = false, isConfirmed: Bool = false
+        _ arguments: RedisArguments, key: String, lane: String? = nil, isRead: Bool = false, isConfirmed: Bool = false,
+        isVital: Bool = false
     ) {
         self.arguments = arguments
         self.key = key
         self.lane = lane ?? key
         self.isRead = isRead
         self.isConfirmed = isConfirmed
+        self.isVital = isVital
     }
 }
 

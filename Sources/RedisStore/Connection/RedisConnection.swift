@@ -49,6 +49,7 @@ final class RedisConnection: @unchecked Sendable {
     private var reconnectTimer: Scheduled<Void>?
     private var drained: EventLoopPromise<Void>?
     private var reportedInFlight = 0
+    private var reportedLate = 0
     private var reportedSuspended = false
     private var probeTimer: Scheduled<Void>?
 
@@ -85,7 +86,7 @@ final class RedisConnection: @unchecked Sendable {
         }
     }
 
-    /// Takes nothing more, waits for the answers in flight (each has its deadline) and closes.
+    /// Takes nothing more, waits for the answers in flight, at most until their deadlines, and closes.
     func close() -> EventLoopFuture<Void> {
         eventLoop.flatSubmit {
             if let drained = self.drained { return drained.futureResult }
@@ -150,6 +151,8 @@ extension RedisConnection {
         let count = state.callsInFlight
         metrics.addInFlight(count - reportedInFlight)
         reportedInFlight = count
+        metrics.addLate(state.lateCalls - reportedLate)
+        reportedLate = state.lateCalls
     }
 
     private func armDeadline() {
@@ -166,10 +169,12 @@ extension RedisConnection {
         case .none: armDeadline()
         case .slow(let calls):
             armDeadline()
+            reportInFlight()
             for call in calls {
                 metrics.timedOut()
                 call.done(.failure(StoreError(.unknown, "Redis is too slow: \(why)")))
             }
+            if isClosed, state.isSettled { lose(.unreachable("closed")) }
         case .silent:
             metrics.timedOut()
             lose(.unreachable(why))
@@ -198,11 +203,12 @@ extension RedisConnection {
     /// - Returns: Whether the channel is still in use.
     func received(_ reply: RedisReply, on channel: any Channel) -> Bool {
         guard channel === self.channel else { return false }
-        let reception = state.received(reply)
+        let now = clock.monotonicNanoseconds()
+        let reception = state.received(reply, now: now)
         for bytes in reception.write { write(bytes) }
         if reception.unconfirmed > 0 { metrics.unconfirmed(reception.unconfirmed) }
         for (call, result) in reception.answered {
-            metrics.answered(afterNanoseconds: clock.monotonicNanoseconds() &- call.startedAt)
+            metrics.answered(afterNanoseconds: now &- call.startedAt)
             call.done(result)
         }
         for (call, error) in reception.refused { call.done(.failure(error)) }

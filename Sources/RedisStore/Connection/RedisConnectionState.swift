@@ -20,7 +20,7 @@ struct RedisConnectionState {
         /// The server forgot its scripts. What it did not run waits in `resend`, what came later in `held`, so that the
         /// order stays as it was.
         case reloading
-        /// Only answers are waited for; then the connection is closed.
+        /// Only answers that somebody waits for are waited for; then the connection is closed.
         case draining(why: String)
     }
 
@@ -44,6 +44,9 @@ struct RedisConnectionState {
         }
     }
 
+    /// So many late commands are no reason to refuse new ones.
+    private static let lateMin = 16
+
     private let steps: [HandshakeStep]
     private let commandsMax: Int
     private let bytesMax: Int
@@ -56,6 +59,8 @@ struct RedisConnectionState {
     private var resend: [RedisCall] = []
     private var held: [RedisCall] = []
     private var bytesInFlight = 0
+    /// When the last answer came.
+    private var answeredAt: UInt64 = 0
     private var digests: [RedisScript: [UInt8]] = [:]
     private var confirmation: RedisConfirmation
 
@@ -76,6 +81,10 @@ struct RedisConnectionState {
 
     /// Commands whose answer is still to come.
     var callsInFlight: Int { pending.count + resend.count + held.count + confirmation.answersHeld }
+    /// Commands that nobody waits for any more and that the server may still do.
+    var lateCalls: Int { abandoned }
+    /// Nobody waits for an answer.
+    var isSettled: Bool { callsInFlight == abandoned }
     /// Writes are refused, because no replica answers.
     var isSuspended: Bool { confirmation.isSuspended }
 }
@@ -99,6 +108,11 @@ extension RedisConnectionState {
         }
         guard callsInFlight < commandsMax, bytesInFlight + call.bytes.readableBytes <= bytesMax else {
             return .refuse(StoreError(.notStored, "Redis is too slow: \(callsInFlight) commands wait for answers"))
+        }
+        // What stands behind commands that are too late already would be too late as well: refused, it costs the server
+        // nothing, and the queue becomes short again. A lease is renewed all the same.
+        guard abandoned < Self.lateMin || abandoned * 4 < pending.count || call.isVital else {
+            return .refuse(StoreError(.notStored, "Redis is too slow: it has still to do \(abandoned) late commands"))
         }
         var isHeld = if case .reloading = phase { true } else { false }
         switch confirmation.admits(call) {
@@ -168,7 +182,8 @@ extension RedisConnectionState {
         var next = Next.goOn
     }
 
-    mutating func received(_ reply: RedisReply) -> Reception {
+    mutating func received(_ reply: RedisReply, now: UInt64) -> Reception {
+        answeredAt = now
         guard let owner = pending.popFirst() else {
             return Reception(next: .close(.unreachable("an answer that nobody asked for")))
         }
@@ -248,13 +263,12 @@ extension RedisConnectionState {
 
     /// When everything in flight is answered: goes on with what waited for that.
     private mutating func resumeOrClose(_ reception: Reception) -> Reception {
-        guard pending.isEmpty else { return reception }
         var reception = reception
         switch phase {
-        case .reloading:
+        case .reloading where pending.isEmpty:
             phase = .ready
             let loads = steps.filter { if case .load = $0.kind { true } else { false } }
-            reception.write = write(loads, deadline: resend.first?.deadline ?? 0)
+            reception.write = write(loads, deadline: answeredAt + deadlineNanoseconds)
             let again = resend
             resend = []
             for var call in again {
@@ -262,7 +276,7 @@ extension RedisConnectionState {
                 sendAgain(call, &reception)
             }
             release(&reception)
-        case .draining(let why): reception.next = .close(.unreachable(why))
+        case .draining(let why) where isSettled: reception.next = .close(.unreachable(why))
         default: break
         }
         return reception
@@ -338,13 +352,14 @@ extension RedisConnectionState {
         return failed
     }
 
-    /// Closes when everything in flight is answered. - Returns: what is refused now, and whether nothing is in flight.
+    /// Closes when everything that somebody waits for is answered.
+    /// - Returns: What is refused now, and whether nobody waits.
     mutating func drain(_ why: String) -> (refused: [(call: RedisCall, error: StoreError)], idle: Bool) {
         if case .disconnected = phase {
             phase = .disconnected(why: why)
             return ([], true)
         }
-        return (startDraining(why), pending.isEmpty)
+        return (startDraining(why), isSettled)
     }
 }
 

@@ -10,6 +10,7 @@ final class RedisMetrics: Sendable {
     private let inFlight: Metrics.Gauge
     private let redirections: [Redirection.Kind: Metrics.Counter]
     private let total = Atomic<Int>(0)
+    private let late = Atomic<Int>(0)
     private let refusing: Metrics.Gauge
     private let unconfirmed: Metrics.Counter
     private let refusingTotal = Atomic<Int>(0)
@@ -55,6 +56,11 @@ final class RedisMetrics: Sendable {
             logger.notice("a replica of Redis answers again: writes are taken")
         }
     }
+
+    /// Commands of all connections that nobody waits for any more and that the server may still do.
+    var lateCalls: Int { late.load(ordering: .relaxed) }
+
+    func addLate(_ change: Int) { if change != 0 { late.add(change, ordering: .relaxed) } }
 
     /// Commands waiting for answers, all connections together.
     func addInFlight(_ change: Int) {

@@ -72,18 +72,20 @@ final class SingleServerPool: RedisPool {
 // MARK: Sending
 
 extension SingleServerPool {
-    private func call(
-        _ arguments: RedisArguments, isConfirmed: Bool = false,
-        _ done: @escaping @Sendable (Result<RedisReply, StoreError>) -> Void
-    ) -> RedisCall {
+    private func call(_ arguments: RedisArguments, _ done: @escaping RedisCall.Done) -> RedisCall {
         let now = clock.monotonicNanoseconds()
         return RedisCall(
-            bytes: arguments.encoded(), startedAt: now, deadline: configuration.deadline(now), isConfirmed: isConfirmed,
-            done: done)
+            bytes: arguments.encoded(), startedAt: now, deadline: configuration.deadline(now), done: done)
+    }
+
+    private func call(_ command: RedisCommand, _ done: @escaping RedisCall.Done) -> RedisCall {
+        var call = call(command.arguments, done)
+        (call.isConfirmed, call.isVital) = (command.isConfirmed, command.isVital)
+        return call
     }
 
     func send(_ command: RedisCommand, _ done: @escaping Completion<RedisReply>) {
-        connections.mine(command.lane).send([call(command.arguments, isConfirmed: command.isConfirmed, done)])
+        connections.mine(command.lane).send([call(command, done)])
     }
 
     func sendEach(_ commands: [RedisCommand], _ done: @escaping @Sendable ([RedisBatch.Answer]) -> Void) {
@@ -92,7 +94,7 @@ extension SingleServerPool {
         var calls: [ObjectIdentifier: (connection: RedisConnection, calls: [RedisCall])] = [:]
         for (index, command) in commands.enumerated() {
             let connection = connections.mine(command.lane)
-            let call = call(command.arguments, isConfirmed: command.isConfirmed) { batch.answered(index, $0) }
+            let call = call(command) { batch.answered(index, $0) }
             calls[ObjectIdentifier(connection), default: (connection, [])].calls.append(call)
         }
         for (connection, calls) in calls.values { connection.send(calls) }

@@ -50,7 +50,6 @@ local function give_way(stale)
   end
 end
 if is_update then
-  give_way(call('HGET', KEYS[8], id))
   call('LSET', KEYS[4], (find_item(KEYS[4], number)), record)
   if old_over and not over then call('ZREM', KEYS[7], number) end
 else

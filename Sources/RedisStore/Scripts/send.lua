@@ -12,7 +12,7 @@ local by = { name = ARGV[3], id = ARGV[4], now = now }
 
 local log = read_log()
 local member = read_member(user, is_direct)
-if not member or member.gone then return refused('not_found') end
+if not member then return refused('not_found') end
 
 -- What was sent is remembered as "number of the entry:fingerprint of the body". The log has the last word: fingerprints
 -- of two cids may be the same.
@@ -28,6 +28,7 @@ if seen then
   end
 end
 -- After the look at what was sent: an error would say that it is nowhere.
+if member.gone then return refused('not_found') end
 if is_blocked(user, partner) then return refused('blocked') end
 
 local n = log.messages + 1
