@@ -1,4 +1,5 @@
 import Foundation
+import Spawn
 import Testing
 
 @testable import apus_loadtest
@@ -135,8 +136,112 @@ struct EngineTests {
 
     @Test("a session costs less than 300 bytes")
     func size() {
-        let windows = MemoryLayout<NumberWindow>.stride * apus_loadtest.Stream.allCases.count
-        #expect(MemoryLayout<SessionRecord>.stride + windows <= 300)
+        #expect(MemoryLayout<SessionRecord>.stride + Ledger.bytesPerSession <= 300)
+    }
+
+    @Test("a marker has to be that of the session, of its topic, or of the other one of its pair")
+    func owner() {
+        for stream: apus_loadtest.Stream in [.notes, .live, .own] {
+            #expect(stream.owner(session: 18_001, topics: 7) == 18_001)
+        }
+        #expect(apus_loadtest.Stream.topic.owner(session: 18_001, topics: 7) == 18_001 % 7)
+        #expect(apus_loadtest.Stream.topic.owner(session: 5, topics: 0) == 0)
+        #expect(apus_loadtest.Stream.messages.owner(session: 18_001, topics: 0) == 18_000)
+        #expect(apus_loadtest.Stream.messages.owner(session: 18_000, topics: 0) == 18_001)
+    }
+
+    @Test("an answer is owed to every send but those that were told to wait while the run settled")
+    func owed() {
+        var send = PendingSend(meant: 1)
+        #expect(send.isOwed(sinceSettling: 100))
+        send.postponedAt = 99
+        #expect(send.isOwed(sinceSettling: 100))
+        send.postponedAt = 100
+        #expect(!send.isOwed(sinceSettling: 100))
+    }
+
+    @Test("latency is charged to the server unless the tool itself kept the session away")
+    func charged() {
+        var record = SessionRecord()
+        (record.phase, record.flags, record.since) = (.waiting, [.welcomed], 50)
+        #expect(record.isCharged(10) && record.mayWrite(10))
+        record.flags.insert(.dropped)
+        #expect(!record.isCharged(49) && record.isCharged(50))
+        #expect(!record.mayWrite(49) && record.mayWrite(50))
+        record.phase = .open
+        #expect(!record.isCharged(49) && record.mayWrite(0))
+        (record.phase, record.flags) = (.none, [.welcomed])
+        #expect(!record.mayWrite(100))
+        record.flags = [.welcomed, .slow]
+        #expect(!record.isCharged(100))
+    }
+
+    @Test("an error reply says its code and how long to wait")
+    func errorReply() {
+        func read(_ text: String) -> ErrorReply? { Array(text.utf8).withUnsafeBytes { ErrorReply($0) } }
+        let wait = read(#"{"re":"y","error":{"code":"unavailable","message":"no store","retry_ms":21}}"#)
+        #expect(wait?.code == "unavailable" && wait?.message == "no store" && wait?.retryMilliseconds == 21)
+        let forGood = read(#"{"re":"y","error":{"code":"internal","message":""}}"#)
+        #expect(forGood != nil && forGood?.retryMilliseconds == nil)
+        let long = read(#"{"re":"y","error":{"code":"unavailable","message":"","retry_ms":9000000000000000000}}"#)
+        #expect(long?.retryMilliseconds == 600_000)
+        #expect(read(#"{"re":"y","ok":{}}"#) == nil && read("{") == nil)
+    }
+
+    @Test("a batch of the backend API is cut where its bytes or its number would be too many")
+    func batches() {
+        #expect(HTTPPublisher.batchCount([Int](repeating: 150, count: 1000)) == 200)
+        let large = HTTPPublisher.batchCount([Int](repeating: 16_000, count: 1000))
+        #expect(large == 512 * 1024 / 16_001)
+        #expect(HTTPPublisher.batchCount([700_000, 1]) == 1 && HTTPPublisher.batchCount([Int]()) == 0)
+    }
+
+    @Test("a sample that comes late is added to its second, not shown as a second one")
+    func lateSample() {
+        var log = RunLog(workers: 2, sampleSeconds: 1)
+        func sample(_ interval: Int, held: Int, deliveries: Int) -> WorkerSample {
+            var sample = WorkerSample()
+            (sample.interval, sample.held, sample.tally.deliveries) = (interval, held, deliveries)
+            return sample
+        }
+        for interval in 0..<5 { _ = log.take(sample(interval, held: 10, deliveries: 100), of: 0, phase: "p") }
+        // The first second was not waited for any longer; the second worker was stopped meanwhile.
+        #expect(log.samples.map(\.at) == [1] && log.samples[0].sessions == 10)
+        let shown = log.take(sample(0, held: 7, deliveries: 70), of: 1, phase: "p")
+        #expect(shown.isEmpty && log.samples.count == 1)
+        #expect(log.samples[0].sessions == 17 && log.samples[0].counts.deliveries == 170)
+        // It leaves out what it slept through: nobody waits for that.
+        let rest = log.take(sample(4, held: 7, deliveries: 7), of: 1, phase: "p")
+        #expect(rest.map(\.at) == [2, 3, 4, 5] && log.total.deliveries == 577)
+    }
+
+    // The kernel took 4 MB for one that does not read, so no node ever met it.
+    @Test("a session that does not read takes in a few kilobytes")
+    func slowSocket() throws {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(listener) }
+        let port = try FreePort.next()
+        let bound = Endpoint.loopback(port).withAddress { bind(listener, $0, $1) }
+        try #require(bound == 0 && listen(listener, 1) == 0)
+        guard case .started(let client) = Sockets.connect(to: .loopback(port), from: nil, isSlow: true) else {
+            Issue.record("it does not connect")
+            return
+        }
+        defer { close(client) }
+        let server = accept(listener, nil, nil)
+        try #require(server >= 0)
+        defer { close(server) }
+        let bytes = [UInt8](repeating: 0, count: 1024)
+        var taken = 0
+        while taken < 1 << 20 {
+            // What is on its way for a moment counts as well: it is asked again until nothing is taken for 200 ms.
+            var one = pollfd(fd: server, events: Int16(POLLOUT), revents: 0)
+            guard poll(&one, 1, 200) > 0 else { break }
+            let count = send(server, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+            guard count > 0 else { break }
+            taken += count
+        }
+        #expect(taken < 512 << 10, "\(taken)")
     }
 }
 

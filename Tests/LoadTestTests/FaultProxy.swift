@@ -9,7 +9,15 @@ import Wire
 /// Stands between sessions and a node, and does to every so many-th event what no node may do. Two threads per
 /// connection: a test has few.
 final class FaultProxy: Sendable {
-    enum Fault: String, CaseIterable, Sendable { case none, drop, double, swap }
+    enum Fault: String, CaseIterable, Sendable {
+        case none, drop, double
+        /// Two events of one session change places.
+        case swap
+        /// Two sessions get each other's event.
+        case exchange
+        /// The answer to a `send` is left out.
+        case swallow
+    }
 
     let port: Int
     private let fault: Fault
@@ -21,6 +29,10 @@ final class FaultProxy: Sendable {
     private struct State {
         var events = 0
         var faults = 0
+        /// An event that waits for one of another connection, and whose it is.
+        var offered: (connection: Int32, frame: [UInt8])?
+        /// What a connection gets instead of its own, with its next event.
+        var foreign: [Int32: [UInt8]] = [:]
         var descriptors: Set<Int32> = []
         var isStopped = false
     }
@@ -90,18 +102,17 @@ final class FaultProxy: Sendable {
                 isUpgraded = true
             }
             while let frame = Self.takeFrame(&input) {
-                for out in changed(frame, &held) where !Self.write(out[...], to: target) { break loop }
+                for out in changed(frame, of: target, &held) where !Self.write(out[...], to: target) { break loop }
             }
         }
         shutdown(target, Int32(SHUT_RDWR))
         end(source)
     }
 
-    private func changed(_ frame: [UInt8], _ held: inout [UInt8]?) -> [[UInt8]] {
-        let isEvent =
-            frame.firstRange(of: Array(#"{"ev":"notification""#.utf8)) != nil
-            || frame.firstRange(of: Array(#"{"ev":"topic""#.utf8)) != nil
-        guard isEvent else { return [frame] }
+    private func changed(_ frame: [UInt8], of connection: Int32, _ held: inout [UInt8]?) -> [[UInt8]] {
+        let faulty = fault == .swallow ? Self.answers : Self.events
+        guard faulty.contains(where: { frame.firstRange(of: $0) != nil }) else { return [frame] }
+        if fault == .exchange { return exchanged(frame, of: connection) }
         if let earlier = held {
             held = nil
             state.withLock { $0.faults += 1 }
@@ -115,11 +126,35 @@ final class FaultProxy: Sendable {
         }
         guard isTurn else { return [frame] }
         switch fault {
-        case .none: return [frame]
-        case .drop: return []
+        case .none, .exchange: return [frame]
+        case .drop, .swallow: return []
         case .double: return [frame, frame]
         case .swap:
             held = frame
+            return []
+        }
+    }
+
+    private static let events = ["notification", "message", "live", "topic"].map { Array("{\"ev\":\"\($0)\"".utf8) }
+    private static let answers = [Array(#"{"re":"m."#.utf8)]
+
+    private func exchanged(_ frame: [UInt8], of connection: Int32) -> [[UInt8]] {
+        state.withLock { state in
+            state.events += 1
+            // Only this connection's own thread writes to it: what another left for it goes out with its next event.
+            if let foreign = state.foreign.removeValue(forKey: connection) {
+                state.faults += 1
+                return [foreign, frame]
+            }
+            if let offered = state.offered {
+                guard offered.connection != connection else { return [frame] }
+                state.offered = nil
+                state.foreign[offered.connection] = frame
+                state.faults += 1
+                return [offered.frame]
+            }
+            guard state.events % every == 0 else { return [frame] }
+            state.offered = (connection: connection, frame: frame)
             return []
         }
     }

@@ -11,8 +11,8 @@ struct LedgerTests {
         let ledger = Ledger(sessions: 2) { "u\($0)" }
         ledger.rebase(stream, 1, to: base)
         for number in numbers { ledger.take(stream, 1, number) }
-        ledger.close(stream, 1, upTo: expected, mayBeWithheld: false)
-        ledger.closeUnseen(isChecked: { _, _ in true }, mayBeWithheld: { _, _ in false })
+        ledger.close(stream, 1, upTo: expected)
+        ledger.closeUnseen { _, _ in true }
         return ledger.findings
     }
 
@@ -73,8 +73,34 @@ struct LedgerTests {
         ledger.markRefused(.notes, 0, 3)
         ledger.markUncertain(.notes, 0, 4)
         for number: UInt32 in [1, 3, 5] { ledger.take(.notes, 0, number) }
-        ledger.close(.notes, 0, upTo: 5, mayBeWithheld: false)
+        ledger.close(.notes, 0, upTo: 5)
         #expect(ledger.findings.counts == ["phantom": 1], "\(ledger.findings)")
+    }
+
+    @Test("finds what was refused after it had come, in the window or out of it")
+    func refusedLate() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        for number: UInt32 in [1] + Array(3...100) { ledger.take(.notes, 0, number) }
+        // 2 left the window unseen: it has not come.
+        let awaited = [1, 2, 100, 101].filter { ledger.markRefused(.notes, 0, $0) }
+        #expect(awaited == [2, 101])
+        ledger.close(.notes, 0, upTo: 101)
+        ledger.closeUnseen { _, _ in true }
+        #expect(ledger.findings.counts == ["phantom": 2], "\(ledger.findings)")
+    }
+
+    @Test("is not told that what has come already is uncertain, wherever it stands")
+    func certain() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        for number: UInt32 in [1] + Array(4...100) { ledger.take(.notes, 0, number) }
+        // 2 and 3 left the window unseen; 101 is beyond it.
+        let awaited = [1, 2, 3, 4, 100, 101].filter { ledger.markUncertain(.notes, 0, $0) }
+        #expect(awaited == [2, 3, 101])
+        ledger.take(.notes, 0, 3)
+        let uncertain = [2, 3, 101].filter { ledger.isUncertain(.notes, 0, $0) }
+        #expect(uncertain == [2, 101] && ledger.missingElsewhere == -1, "2 is unseen, and need not come; nor need 101")
+        ledger.close(.notes, 0, upTo: 101)
+        #expect(ledger.findings.isClean)
     }
 
     @Test("finds what nobody published")
@@ -93,14 +119,59 @@ struct LedgerTests {
         #expect(ledger.findings.count(.doubled) == 1)
     }
 
-    @Test("counts what a slow session was not given apart from what is lost")
+    @Test("counts what a slow or absent session was not given apart from what is lost")
     func withheld() {
         let ledger = Ledger(sessions: 1) { _ in "u" }
         for number: UInt32 in [1, 2] { ledger.take(.topic, 0, number) }
-        ledger.skip(.topic, 0, to: 9)
-        ledger.take(.topic, 0, 10)
-        ledger.close(.topic, 0, upTo: 12, mayBeWithheld: true)
-        #expect(ledger.findings.isClean && ledger.withheld == 9)
+        ledger.excuse(.topic, 0, .all)
+        for number: UInt32 in [5, 10] { ledger.take(.topic, 0, number) }
+        let missing = ledger.missing(.topic, 0, upTo: 12)
+        #expect(missing == 0)
+        ledger.close(.topic, 0, upTo: 12)
+        #expect(ledger.findings.isClean && ledger.withheld == 2 + 4 + 2)
+    }
+
+    // One `behind`, or one reconnect, must not excuse what is lost after it.
+    @Test("requires every live event that was published after the session listened again")
+    func listensAgain() {
+        for came: [UInt32] in [[], [7], [9, 10], [7, 9, 10, 11]] {
+            let ledger = Ledger(sessions: 1) { _ in "u" }
+            for number: UInt32 in [1, 2] { ledger.take(.live, 0, number) }
+            ledger.excuse(.live, 0, .all)
+            // Ten were published by the time it is back, and two later.
+            ledger.excuse(.live, 0, .upTo(10))
+            for number in came { ledger.take(.live, 0, number) }
+            let lost = (11...12).count { !came.contains($0) }
+            let missing = ledger.missing(.live, 0, upTo: 12)
+            #expect(missing == lost)
+            ledger.close(.live, 0, upTo: 12)
+            #expect(ledger.findings.counts == ["lost": lost], "\(came): \(ledger.findings)")
+        }
+    }
+
+    @Test("lets the next live event jump once, where nobody knows how many were published meanwhile")
+    func jumpsOnce() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        ledger.excuse(.topic, 0, .untilNext)
+        let isOpenEnded = ledger.isOpenEnded(.topic, 0)
+        #expect(isOpenEnded)
+        for number: UInt32 in [20, 22] { ledger.take(.topic, 0, number) }
+        let isStillOpenEnded = ledger.isOpenEnded(.topic, 0)
+        #expect(!isStillOpenEnded)
+        ledger.close(.topic, 0, upTo: 23)
+        #expect(ledger.findings.counts == ["lost": 2] && ledger.withheld == 19, "\(ledger.findings)")
+    }
+
+    @Test("an absence does not excuse what was missing before it")
+    func missedBefore() {
+        let ledger = Ledger(sessions: 1) { _ in "u" }
+        for number: UInt32 in [1, 3, 4] { ledger.take(.live, 0, number) }
+        ledger.excuse(.live, 0, .all)
+        ledger.excuse(.live, 0, .upTo(6))
+        for number: UInt32 in [5, 6, 7] { ledger.take(.live, 0, number) }
+        ledger.close(.live, 0, upTo: 7)
+        ledger.closeUnseen { _, _ in true }
+        #expect(ledger.findings.counts == ["lost": 1] && ledger.findings.offenders.first?.expected == "2")
     }
 
     @Test("keeps the first offenders of each kind and counts all, also over workers")
@@ -109,7 +180,7 @@ struct LedgerTests {
         for worker in 0..<3 {
             let ledger = Ledger(sessions: 1) { _ in "w\(worker)" }
             for number: UInt32 in 1...30 { ledger.take(.seq, 0, number * 2) }
-            ledger.close(.seq, 0, upTo: 60, mayBeWithheld: false)
+            ledger.close(.seq, 0, upTo: 60)
             all.merge(ledger.findings)
         }
         #expect(all.count(.lost) == 90 && all.offenders.count == Findings.keptMax)

@@ -33,7 +33,10 @@ struct MillionTests {
             "connects_per_second", "node_bytes_per_session", "kernel_bytes_per_session", "redis_bytes_per_session",
             "worker_bytes_per_session", "deliver_all_seconds", "delivery_p99_ms", "back_seconds", "drain_seconds",
         ] { #expect(figures[key] != nil, "no \(key)") }
-        #expect(figures["drained_nodes"] == 1)
+        #expect(figures["drained_nodes"] == 1 && figures["drained_sessions"] == 1200)
+        // What is allocated before the first session connects is counted too.
+        let bytes = try #require(figures["worker_bytes_per_session"])
+        #expect((100...1024).contains(bytes), "\(bytes)")
         let table = MillionRun.table(result)
         #expect(table.contains("| sessions held | 1,200 |") && table.contains("| lost, doubled, misordered | 0 |"))
     }
@@ -50,6 +53,35 @@ struct MillionTests {
     }
 }
 
+@Suite("The end of sessions")
+struct SessionEndTests {
+    @Test("a drain closes every session with its code: others, and who was cut, are found and counted")
+    func drain() {
+        var log = RunLog(workers: 2, sampleSeconds: 1)
+        func sample(_ losses: Int, _ problems: [String: Int], faults: Int = 0) -> WorkerSample {
+            var sample = WorkerSample()
+            (sample.tally.losses, sample.problems, sample.faults) = (losses, problems, faults)
+            return sample
+        }
+        _ = log.take(sample(3, ["closed with 4508": 3, "something else": 2], faults: 1), of: 0, phase: "hold")
+        let before = SessionEnds(log)
+        _ = log.take(sample(10, ["closed with 4512": 10], faults: 1), of: 0, phase: "drain")
+        let clean = SessionEnds(log).since(before)
+        #expect(clean == SessionEnds(losses: 10, codes: [4512: 10]) && clean.cut == 0)
+        var checks = RunChecks()
+        clean.judgeDrain(&checks)
+        #expect(checks.held)
+
+        _ = log.take(
+            sample(9, ["closed with 4512": 4, "closed with 1011": 2], faults: 1), of: 1, phase: "drain")
+        let bad = SessionEnds(log).since(before)
+        #expect(bad.codes == [4512: 14, 1011: 2] && bad.faults == 1 && bad.cut == 2)
+        bad.judgeDrain(&checks)
+        #expect(checks.counts == [.refused: 5])
+        #expect(checks.offenders.map(\.user) == ["2 sessions", "1 sessions", "2 sessions"])
+    }
+}
+
 @Suite("Searching for capacity")
 struct CapacityTests {
     @Test("a step is judged by the samples within it: their rate, and the worst second's p99")
@@ -60,10 +92,28 @@ struct CapacityTests {
             sample.latency[.delivery] = SampleResults.latency(1000, base: Double(second))
             return sample
         }
-        let step = CapacityScenario.judge(samples, from: 1, to: 5, offered: 1000, cpu: 0.5)
+        let step = CapacityScenario.judge(PhaseSamples(samples, from: 1, to: 5), offered: 1000, cpu: 0.5)
         #expect(step.delivered == 1000 && step.p99 == 40 && step.offered == 1000 && step.cpu == 0.5)
-        let none = CapacityScenario.judge(samples, from: 20, to: 24, offered: 1000, cpu: 0)
+        let none = CapacityScenario.judge(PhaseSamples(samples, from: 20, to: 24), offered: 1000, cpu: 0)
         #expect(none.delivered == 0 && none.p99 == .infinity)
+    }
+
+    @Test("a rate is of the samples within a phase: what comes while the run settles does not count, a gap does")
+    func rate() {
+        // Half of what is published comes in the phase, the rest when nobody publishes any more.
+        var samples = (1...8).map { second in
+            var sample = RunSample(at: Double(second))
+            sample.counts.publishes = second <= 5 ? 1000 : 0
+            sample.counts.deliveries = 500
+            return sample
+        }
+        let within = PhaseSamples(samples, from: 0.1, to: 5.1)
+        #expect(within.rate(\.publishes) == 1000 && within.rate(\.deliveries) == 500 && within.seconds == 4)
+        #expect(within.figure("key", "name", \.deliveries) == RunFigure("key", "name", 500, "/s"))
+        // A second that no worker told of.
+        samples.remove(at: 2)
+        #expect(PhaseSamples(samples, from: 0.1, to: 5.1).rate(\.deliveries) == 375)
+        #expect(PhaseSamples(samples, from: 0.1, to: 1.9).rate(\.deliveries) == nil)
     }
 }
 
@@ -94,38 +144,62 @@ struct SiteCommandTests {
         #expect(again.status == 0 && again.output == outcome.output)
     }
 
-    @Test("interrupted, it takes its site down")
-    func interrupted() async throws {
+    @Test("interrupted, it takes its site down", arguments: [SIGINT, SIGTERM, SIGHUP])
+    func interrupted(_ signal: Int32) async throws {
         let folder = try TestFolder.make("interrupted")
         defer { try? FileManager.default.removeItem(at: folder) }
-        let log = folder.appendingPathComponent("log")
-        try Data().write(to: log)
-        let file = try FileHandle(forWritingTo: log)
-        let environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": folder.path]) { _, new in new }
-        let process = try ChildProcess.start(
-            try ApusProcess.executable("apus-loadtest"), ["local", "--sessions", "50", "--seconds", "600"],
-            environment: environment, error: file.fileDescriptor)
-        try await eventually("it holds its sessions", within: 60) {
-            try String(contentsOf: log, encoding: .utf8).contains(", 50 sessions")
-        }
-        process.signal(SIGINT)
+        let process = try await Self.holding(in: folder)
+        process.signal(signal)
         try await eventually("it ends", within: 30) { !process.isRunning }
-        #expect(process.exitStatus == 130)
-        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter {
-            $0.hasPrefix("apus-loadtest")
-        }
+        #expect(process.exitStatus == 128 + signal)
+        let left = try Self.sites(in: folder)
         #expect(left.isEmpty, "\(left)")
         // Its workers end when their input does.
         try await eventually("no process is left") { try Self.processes(mentioning: folder.path).isEmpty }
     }
 
-    /// Of this machine, by their environment.
+    /// Redis, NATS and the nodes ran on, and kept their memory, ports and folder, when the program was killed or trapped.
+    @Test("killed, it leaves neither processes nor files: the kernel ends its servers")
+    func killed() async throws {
+        let folder = try TestFolder.make("killed")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let process = try await Self.holding(["--fleet"], in: folder)
+        // The program, its worker, Redis, NATS, the node, and who keeps watch over the folder.
+        let running = try Self.processes(mentioning: folder.path)
+        let sites = try Self.sites(in: folder)
+        #expect(running.count >= 6 && sites.count == 1, "\(running)")
+        process.signal(SIGKILL)
+        try await eventually("no process is left") { try Self.processes(mentioning: folder.path).isEmpty }
+        try await eventually("no folder is left") { try Self.sites(in: folder).isEmpty }
+    }
+
+    /// Starts `local` with everything of it in `folder`, and waits until it holds its sessions.
+    private static func holding(_ more: [String] = [], in folder: URL) async throws -> ChildProcess {
+        let log = folder.appendingPathComponent("log")
+        try Data().write(to: log)
+        let file = try FileHandle(forWritingTo: log)
+        let environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": folder.path]) { _, new in new }
+        let process = try ChildProcess.start(
+            try ApusProcess.executable("apus-loadtest"), ["local", "--sessions", "50", "--seconds", "600"] + more,
+            environment: environment, error: file.fileDescriptor)
+        try await eventually("it holds its sessions", within: 60) {
+            try String(contentsOf: log, encoding: .utf8).contains(", 50 sessions")
+        }
+        return process
+    }
+
+    private static func sites(in folder: URL) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("apus-loadtest") }
+    }
+
+    /// Of this machine, by their environment, or by the folder that they are in: Redis overwrites its environment.
     private static func processes(mentioning text: String) throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc").filter { pid in
-            guard Int(pid) != nil, let data = FileManager.default.contents(atPath: "/proc/\(pid)/environ") else {
-                return false
-            }
-            return String(decoding: data, as: UTF8.self).contains(text)
+        let files = FileManager.default
+        return try files.contentsOfDirectory(atPath: "/proc").filter { pid in
+            guard Int(pid) != nil else { return false }
+            let environment = files.contents(atPath: "/proc/\(pid)/environ").map { String(decoding: $0, as: UTF8.self) }
+            let folder = try? files.destinationOfSymbolicLink(atPath: "/proc/\(pid)/cwd")
+            return [environment, folder].contains { $0?.contains(text) ?? false }
         }
     }
 

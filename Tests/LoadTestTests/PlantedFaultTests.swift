@@ -26,7 +26,9 @@ struct PlantedFaultTests {
             scenario, plan, target: target, sitePlan: SitePlan(), display: LiveDisplay(form: .none))
     }
 
-    @Test("each is found, counted and named; without any, the checks hold", arguments: FaultProxy.Fault.allCases)
+    @Test(
+        "each is found, counted and named; without any, the checks hold",
+        arguments: [FaultProxy.Fault.none, .drop, .double, .swap])
     func faults(_ fault: FaultProxy.Fault) async throws {
         try await Self.embedded { node in
             let proxy = try FaultProxy(to: node.port, fault, every: 40)
@@ -50,6 +52,7 @@ struct PlantedFaultTests {
             case .swap:
                 #expect(checks[.misordered] == proxy.faults, "\(checks)")
                 #expect(Set(checks.counts.keys).isSubset(of: [.misordered, .lost]) && checks[.lost] <= 6, "\(checks)")
+            case .exchange, .swallow: Issue.record("it is for other events")
             }
             if fault != .none {
                 #expect(result.verdict == .broken)
@@ -70,6 +73,95 @@ struct PlantedFaultTests {
                 #expect(result.failure == nil && proxy.faults > 2)
                 #expect(result.checks[check] == proxy.faults, "\(result.checks)")
                 #expect(Set(result.checks.counts.keys).isSubset(of: [check, .lost]), "\(result.checks)")
+            }
+        }
+    }
+
+    // Each session has a number 1, 2, 3 …: between two that get each other's, the numbers alone are whole.
+    @Test("live events are checked: what is dropped is lost, and what another user should have got is foreign")
+    func live() async throws {
+        try await Self.embedded { node in
+            let scenario = RateScenario(kind: .live, name: "live", rate: 300, seconds: 1)
+            let plan = LoadPlan(sessions: 6, settleSeconds: 2)
+            for fault in [FaultProxy.Fault.none, .drop, .exchange] {
+                let proxy = try FaultProxy(to: node.port, fault, every: 30)
+                defer { proxy.stop() }
+                let result = try await Self.run(scenario, plan, Self.target(proxy.port, node))
+                let checks = result.checks
+                #expect(result.failure == nil && (fault == .none || proxy.faults > 5))
+                switch fault {
+                case .none: #expect(result.verdict == .held, "\(checks)")
+                case .drop: #expect(checks.counts == [.lost: proxy.faults], "\(checks)")
+                // Whoever got another's lacks its own.
+                default:
+                    #expect(checks[.foreign] == proxy.faults, "\(checks)")
+                    #expect(checks[.lost] >= proxy.faults && Set(checks.counts.keys) == [.foreign, .lost], "\(checks)")
+                    #expect(checks.offenders.contains { $0.got.contains("of user ") }, "\(checks)")
+                }
+            }
+        }
+    }
+
+    @Test("messages are checked: dropped, doubled, and the send that gets no answer")
+    func messages() async throws {
+        try await Self.embedded { node in
+            let scenario = RateScenario(kind: .send, name: "dm", rate: 100, seconds: 2)
+            let plan = LoadPlan(sessions: 6, settleSeconds: 2)
+            for fault in [FaultProxy.Fault.none, .drop, .double, .swallow] {
+                let proxy = try FaultProxy(to: node.port, fault, every: 20)
+                defer { proxy.stop() }
+                let result = try await Self.run(scenario, plan, Self.target(proxy.port, node))
+                let (checks, faults) = (result.checks, proxy.faults)
+                #expect(result.failure == nil && (fault == .none || faults > 5))
+                switch fault {
+                case .none: #expect(result.verdict == .held, "\(checks)")
+                // In its timeline, in its conversation, unless it was the last one there, and among the messages.
+                case .drop:
+                    #expect(Set(checks.counts.keys) == [.lost], "\(checks)")
+                    #expect((faults...faults * 3).contains(checks[.lost]), "\(checks)")
+                case .double: #expect(checks.counts == [.doubled: faults], "\(checks)")
+                default: #expect(checks.counts == [.unanswered: faults], "\(checks)")
+                }
+            }
+        }
+    }
+
+    @Test("resumes are checked: what is left out while sessions come back is found, and nothing when nothing is")
+    func resumes() async throws {
+        try await Self.embedded { node in
+            let scenario = StormScenario(drop: nil, rate: 200, pauseMilliseconds: 500, seconds: 0.5)
+            let plan = LoadPlan(sessions: 6, settleSeconds: 2)
+            for fault in [FaultProxy.Fault.none, .drop] {
+                let proxy = try FaultProxy(to: node.port, fault, every: 20)
+                defer { proxy.stop() }
+                let result = try await Self.run(scenario, plan, Self.target(proxy.port, node))
+                let checks = result.checks
+                #expect(result.failure == nil && (result.latency[.connect]?.count ?? 0) == 6, "resumes are no connects")
+                if fault == .none {
+                    #expect(result.verdict == .held && result.totals.resumes == 6, "\(checks)")
+                } else {
+                    #expect(checks[.lost] >= proxy.faults && proxy.faults > 3, "\(checks)")
+                    #expect(Set(checks.counts.keys).isSubset(of: [.lost, .incompleteResume]), "\(checks)")
+                }
+            }
+        }
+    }
+
+    // It said that every check held, of a run in which nothing was accepted.
+    @Test("a run of which nothing was accepted does not hold")
+    func refused() async throws {
+        try await Self.embedded { node in
+            var target = Self.target(node.port, node)
+            target.apiKey = "a key that this node does not know"
+            for kind in [Activity.Kind.notify, .live] {
+                let scenario = RateScenario(kind: kind, name: "\(kind)", rate: 50, seconds: 1)
+                let result = try await Self.run(scenario, LoadPlan(sessions: 4, settleSeconds: 2), target)
+                #expect(result.failure == nil && result.verdict == .broken)
+                let checks = result.checks
+                #expect(checks[.refused] > 0 && checks[.nothingVerified] == 1, "\(checks)")
+                // A node that closes the connection with its answer leaves the next batch without one.
+                #expect(checks[.refused] + checks[.unanswered] == result.totals.publishes, "\(checks)")
+                #expect(checks.counts.keys.allSatisfy { [.refused, .unanswered, .nothingVerified].contains($0) })
             }
         }
     }

@@ -41,6 +41,18 @@ struct RunResultTests {
         #expect(all.held)
     }
 
+    @Test("a run that published and of which nothing came does not hold")
+    func nothingVerified() {
+        var checks = RunChecks()
+        checks.noteNothingVerified(published: 0)
+        #expect(checks.held)
+        checks.noteNothingVerified(published: 1200)
+        #expect(checks[.nothingVerified] == 1 && checks.offenders.first?.expected == "some of 1,200 published")
+        checks = RunChecks(verified: 1)
+        checks.noteNothingVerified(published: 1200)
+        #expect(checks.held)
+    }
+
     @Test("a run that came to no end is neither held nor broken")
     func incomplete() {
         var result = SampleResults.whole()

@@ -84,6 +84,28 @@ struct SiteTests {
         #expect(throws: SiteError.self) { try SitePlan(settings: ["PATH": "/"]).check() }
     }
 
+    @Test("a counter of the nodes is read from their metrics")
+    func counter() async throws {
+        let page = "# TYPE apus_a_total counter\napus_a_total 12\napus_a_total_more 3\napus_b{code=\"1\"} 4\n"
+        #expect(Site.value(of: "apus_a_total", in: page) == 12)
+        #expect(Site.value(of: "apus_b", in: page) == nil && Site.value(of: "apus_c", in: page) == nil)
+        let site = try await Site.start(try Self.plan(1, .embedded))
+        defer { site.stop() }
+        #expect(await site.counter("apus_sessions_behind_total") == 0)
+        #expect(await site.counter("apus_live_dropped_total") == 0)
+        #expect(await site.counter("apus_no_such_total") == nil)
+        try await site.publish(to: "a.topic", #"[{"data":{}},{"data":{"a":1}}]"#)
+        await #expect(throws: SiteError.self) { try await site.publish(to: "a.topic", "[") }
+    }
+
+    @Test("an answer of HTTP is read when it is whole")
+    func answer() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+        let whole = BackendRequest.Answer(status: 200, body: "hello")
+        #expect(BackendRequest.answer(Array(text.utf8)) == whole)
+        for count in 0..<text.utf8.count { #expect(BackendRequest.answer(Array(text.utf8.prefix(count))) == nil) }
+    }
+
     @Test("processors are read from the kernel's lists")
     func processors() {
         #expect(Executables.list("0-2,5") == [0, 1, 2, 5])

@@ -99,6 +99,35 @@ struct ChildProcessTests {
         #expect(ends == Array(repeating: 3, count: 8))
     }
 
+    #if os(Linux)
+        /// The kernel ties a process to the thread that starts it: one of the threads that tasks share may end at any time.
+        @Test("One that ends with this process does not end with the thread that asked for it")
+        func tied() async throws {
+            let (toIt, fromIt) = (Pipe(), Pipe())
+            let (input, output) = (
+                toIt.fileHandleForReading.fileDescriptor, fromIt.fileHandleForWriting.fileDescriptor
+            )
+            let process: ChildProcess = try await withCheckedThrowingContinuation { continuation in
+                Thread.detachNewThread {
+                    continuation.resume(
+                        with: Result {
+                            try ChildProcess.startTied(by: "/usr/bin/setpriv", "/bin/cat", input: input, output: output)
+                        })
+                }
+            }
+            defer { process.signal(SIGKILL) }
+            // Else the end of the process would not show. The other pipe keeps its reader: writing must not end the test.
+            try fromIt.fileHandleForWriting.close()
+            for number in 100..<300 {
+                let line = Data("\(number)\n".utf8)
+                try toIt.fileHandleForWriting.write(contentsOf: line)
+                let answer = try fromIt.fileHandleForReading.read(upToCount: line.count)
+                try #require(answer == line)
+            }
+            #expect(process.isRunning)
+        }
+    #endif
+
     @Test("What cannot be started is named, with the reason")
     func missing() async throws {
         let error = #expect(throws: SpawnError.self) { try ChildProcess.start("/nowhere/at-all", folder: "/tmp") }

@@ -2,7 +2,7 @@ import CEvents
 import Glibc
 
 /// What a text frame of Apus is, told from its first bytes: the gateway and its stores write members in a fixed order
-/// (ADR 3), so a reader of millions need not parse. What does not begin like this is read as JSON.
+/// (ADR 3), so a reader of millions need not parse. What does not begin like this is malformed.
 struct EventHead {
     enum Kind { case notification, message, topic, live, welcome, behind, draining, reply, otherDurable, other }
 

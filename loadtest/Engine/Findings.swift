@@ -6,16 +6,22 @@ enum Check: String, Codable, CaseIterable, Comparable, Sendable {
     case doubled
     /// After a later one.
     case misordered
-    /// An event that was refused, and came all the same.
+    /// An event that was refused, or that nobody published, and came all the same.
     case phantom
+    /// An event of another user or topic, or a session that was welcomed as somebody else.
+    case foreign
     /// A resume that was answered `resync`.
     case resync
     /// A resume after which events are missing.
     case incompleteResume
     /// A frame that no server may send, or that cannot be understood.
     case malformed
-    /// A close with a code that says the client is at fault, or none.
+    /// A close with a code that says the client is at fault.
     case closed
+    /// A publish or a request that was refused for good.
+    case refused
+    /// A publish or a request that got no answer.
+    case unanswered
 
     static func < (a: Check, b: Check) -> Bool {
         (allCases.firstIndex(of: a) ?? 0) < (allCases.firstIndex(of: b) ?? 0)

@@ -29,8 +29,20 @@ struct LoadPlan: Equatable, Sendable {
     /// of these in vain, which took a run of a million most of both processors at 748,000.
     private static let portsAtEase = 10_000
 
+    /// What a worker allocates, and touches, for each session before the first one connects.
+    static let bytesPerSession = MemoryLayout<SessionRecord>.stride + Ledger.bytesPerSession
+
+    /// Whether the file of tokens has one for each session. - Throws: `LoadError` that says what to do.
+    func checkTokens() throws {
+        guard let tokenFile, let users = try Users(file: tokenFile, first: 0).countMax, users < sessions else { return }
+        throw LoadError(
+            "--tokens \(tokenFile) has \(users) users, and --sessions says \(sessions): give it more lines, or hold fewer"
+        )
+    }
+
     /// The workers' setups. - Throws: `LoadError` that says what is too small, and the fix.
     func setups(for target: Target, fileLimit: Int) throws -> [WorkerSetup] {
+        try checkTokens()
         guard !target.urls.isEmpty else { throw LoadError("no address to connect to: give --url") }
         let endpoints = try target.urls.map { try Self.endpoint($0, option: "--url", scheme: "ws", port: 8080) }
         let perWorker = min(fileLimit - Self.otherFiles, 18_000)

@@ -54,6 +54,11 @@ actor LoadRun {
     /// Seconds since the beginning of the run, as its samples count them.
     nonisolated func elapsedSeconds() -> Double { Double(Clock.now() - origin) / 1e9 }
 
+    /// Where no caller has a range, it is bounded all the same: 30 years, and nothing that is no number.
+    private static func nanoseconds(_ seconds: Double) -> UInt64 {
+        seconds > 0 ? UInt64(min(seconds, 1e9) * 1e9) : 0
+    }
+
     // MARK: Hearing
 
     private func listen() {
@@ -96,18 +101,19 @@ actor LoadRun {
     private func wait(
         _ what: String, seconds: Double, _ isThere: (WorkerState) -> Bool
     ) async throws {
-        var deadline = Clock.now() + UInt64(seconds * 1e9)
+        var deadline = Clock.now() + Self.nanoseconds(seconds)
         var progress = -1
         while !states.allSatisfy(isThere) {
             if let failure { throw LoadError(failure) }
             // Patience is for standing still: what goes on may go on.
             let now = log.total.connects + log.total.resumes + log.total.published + log.total.deliveries
             if now != progress {
-                deadline = Clock.now() + UInt64(seconds * 1e9)
+                deadline = Clock.now() + Self.nanoseconds(seconds)
                 progress = now
             }
             guard Clock.now() < deadline else {
-                throw LoadError("nothing happened for \(Int(seconds)) s, and the workers are not \(what)")
+                throw LoadError(
+                    "nothing happened for \(FigureText.number(seconds)) s, and the workers are not \(what)")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -146,7 +152,7 @@ actor LoadRun {
     /// Lets time pass.
     func pass(_ seconds: Double, phase: String) async throws {
         begin(phase, seconds: seconds)
-        let end = Clock.now() + UInt64(seconds * 1e9)
+        let end = Clock.now() + Self.nanoseconds(seconds)
         while Clock.now() < end {
             if let failure { throw LoadError(failure) }
             try await Task.sleep(for: .milliseconds(20))
@@ -174,12 +180,14 @@ actor LoadRun {
         return Double(Clock.now() - began) / 1e9
     }
 
+    /// Work begins so long after it was given out, so that all workers begin together.
+    static let headStartSeconds = 0.1
+
     /// Begins work that goes on while other steps are taken; `endOfWork` waits for it.
     func beginWork(_ work: [Work], seconds: Double, phase: String) throws {
         let longest = work.map { $0.each ? Double(plan.sessions) / $0.rate : seconds }.max() ?? seconds
         begin(phase, seconds: longest)
-        // A moment, so that all workers begin together.
-        let start = Clock.now() + 100 * Clock.millisecond
+        let start = Clock.now() + Self.nanoseconds(Self.headStartSeconds)
         for (at, worker) in workers.enumerated() {
             let share = Double(worker.setup.count) / Double(max(1, plan.sessions))
             let own = work.compactMap { one -> Activity? in
@@ -256,6 +264,20 @@ actor LoadRun {
     /// Totals up to the last samples.
     var totals: RunCounts { RunLog.counts(log.total) }
 
+    /// The samples within a time of this run; waits for those that are on their way.
+    func samples(from began: Double, to ended: Double) async throws -> PhaseSamples {
+        let each = Double(plan.sampleSeconds)
+        let last = (ended / each).rounded(.down) * each
+        while !log.samples.contains(where: { $0.at >= last }), elapsedSeconds() < ended + 5 * each {
+            if let failure { throw LoadError(failure) }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return PhaseSamples(log.samples, from: began, to: ended)
+    }
+
+    /// What a topic of this run is called.
+    func topicName(_ topic: Int) -> String { workers[0].setup.topicName(topic) }
+
     func stop() {
         for worker in workers { worker.stop() }
         for worker in workers { worker.process.signal(SIGTERM) }
@@ -290,8 +312,17 @@ struct LoadOutcome: Sendable {
         for check in Check.allCases {
             result.checks.add(check.inReport, count: findings.count(check) - (reported[check] ?? 0))
         }
+        result.checks.noteNothingVerified(published: result.totals.publishes)
         if withheld > 0 {
-            result.notes.append("\(FigureText.count(withheld)) live events were withheld from sessions that were slow")
+            result.notes.append(
+                "\(FigureText.count(withheld)) live events were withheld from sessions that were slow or away")
+        }
+        if log.total.skipped > 0 {
+            result.notes.append(
+                "\(FigureText.count(log.total.skipped)) that were due were left out: no session was there for them")
+        }
+        if log.total.paced > 0 {
+            result.notes.append("the ramp waited for sessions that were still connecting: few may be under way at once")
         }
         let late = Double(log.total.latenessMax) / 1e6
         if late > 50 {
@@ -311,10 +342,11 @@ extension Check {
         case .lost: .lost
         case .doubled: .doubled
         case .misordered: .misordered
-        case .phantom, .malformed: .foreign
+        case .phantom, .malformed, .foreign: .foreign
         case .resync: .unexpectedResync
         case .incompleteResume: .incompleteResume
-        case .closed: .refused
+        case .closed, .refused: .refused
+        case .unanswered: .unanswered
         }
     }
 }

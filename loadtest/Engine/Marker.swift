@@ -7,7 +7,7 @@ import CEvents
 struct Marker: Equatable {
     /// Which run: events of an earlier run that are replayed do not count.
     var run: UInt32
-    /// Whose numbers these are: the index of a session or of a topic.
+    /// Whose numbers these are: the number of a session in the whole run (of a message: its author's), or of a topic.
     var stream: UInt32
     /// 1, 2, 3 … in its stream.
     var number: UInt32

@@ -176,7 +176,7 @@ final class NATSPublisher: Publisher {
             if line.starts(with: "-ERR".utf8) {
                 outcome(
                     Ticket(session: -1, number: 0),
-                    .unknown("NATS: \(String(decoding: line, as: UTF8.self).prefix { $0 != "\r" })"))
+                    .refused("NATS: \(String(decoding: line, as: UTF8.self).prefix { $0 != "\r" })"))
             }
             at = end + 1
         }
@@ -213,12 +213,18 @@ final class NATSPublisher: Publisher {
 
     private func giveUpOld(_ now: UInt64) {
         while oldest < next, open[oldest % Self.inFlightMax].sentAt + Self.patienceSeconds * Clock.second < now {
-            settle(oldest, .unknown("JetStream did not answer within \(Self.patienceSeconds) s"))
+            settle(oldest, .unanswered("JetStream did not answer within \(Self.patienceSeconds) s"))
         }
     }
 
     private func broken(_ why: String) {
         isBroken = true
-        while oldest < next { settle(oldest, .unknown(why)) }
+        loseAll(why)
+    }
+
+    func giveUp() { loseAll("JetStream did not answer before the end of the run") }
+
+    private func loseAll(_ why: String) {
+        while oldest < next { settle(oldest, .unanswered(why)) }
     }
 }

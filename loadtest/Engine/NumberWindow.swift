@@ -56,6 +56,12 @@ struct NumberWindow: Equatable {
         highest += step
     }
 
+    /// Whether a number is one that the window misses; nil when it is beyond either end.
+    func misses(_ number: UInt32) -> Bool? {
+        guard number <= highest, highest - number < 64 else { return nil }
+        return seen >> UInt64(highest - number) & 1 == 0
+    }
+
     /// How many numbers of the window are missing.
     var holes: Int { 64 - seen.nonzeroBitCount }
 

@@ -5,6 +5,10 @@ struct Ticket: Equatable {
     /// The session that is to get it; -1 for a topic.
     var session: Int32
     var number: UInt32
+    var stream = Stream.topic
+
+    /// Some publishers do not know which one it was.
+    var text: String { number > 0 ? "number \(number)" : "a publish" }
 }
 
 enum PublishOutcome {
@@ -13,7 +17,11 @@ enum PublishOutcome {
     /// It is not.
     case refused(String)
     /// No answer came.
-    case unknown(String)
+    case unanswered(String)
+    /// The server said to come later; what was not stored is not published again, for it might come twice.
+    case unavailable(String)
+    /// The server said to come later, and it will be published again: what becomes of it is told then.
+    case postponed(String)
 }
 
 /// How events get to the server under test. All of it happens on the worker's one thread.
@@ -22,6 +30,8 @@ protocol Publisher: AnyObject {
     var isFull: Bool { get }
     /// Publishes whose outcome is open.
     var inFlight: Int { get }
+    /// The run is judged: what has no answer gets none.
+    func giveUp()
     /// Publishes a durable notification; `id` names it, `data` is a JSON object.
     func notify(user: [UInt8], id: [UInt8], data: [UInt8], _ ticket: Ticket)
     /// Publishes a live event to a user. No outcome is told, unless it fails.

@@ -34,19 +34,17 @@ struct RunLog: Sendable {
     private(set) var processes: [ProcessSeries]
     private(set) var faults: [Int]
     private var intervals: [Int: Interval] = [:]
-    /// Sessions that each worker held last.
-    private var held: [Int]
+    /// The latest interval that is among the samples.
+    private var emitted = -1
 
     init(workers: Int, sampleSeconds: Int) {
         (self.workers, self.sampleSeconds) = (workers, sampleSeconds)
-        held = Array(repeating: 0, count: workers)
-        faults = held
+        faults = Array(repeating: 0, count: workers)
         processes = (0..<workers).map { ProcessSeries(name: "worker-\($0 + 1)", role: .worker) }
     }
 
     /// Takes a worker's sample. - Returns: The samples of the run that are whole now.
     mutating func take(_ sample: WorkerSample, of worker: Int, phase: String) -> [RunSample] {
-        held[worker] = sample.held
         faults[worker] = sample.faults
         total.add(sample.tally)
         latencies.add(sample)
@@ -55,19 +53,34 @@ struct RunLog: Sendable {
             ProcessSample(
                 at: Double((sample.interval + 1) * sampleSeconds), resident: sample.residentBytes,
                 cpuSeconds: sample.cpuSeconds))
+        guard sample.interval > emitted else {
+            addLate(sample)
+            return []
+        }
         var interval = intervals[sample.interval] ?? Interval()
         interval.tally.add(sample.tally)
         interval.held += sample.held
         interval.latencies.add(sample)
         interval.reported.insert(worker)
         intervals[sample.interval] = interval
-        // One that left an interval out (it was stopped, say) holds nobody up for long.
-        let ready = intervals.filter { $0.value.reported.count == workers || $0.key + 3 < sample.interval }
-        return ready.keys.sorted().map { whole($0, phase) }
+        // Each worker reports in order: before one that all have reported nothing more comes. One that left an
+        // interval out (it was stopped, say) holds nobody up for long.
+        let last = intervals.filter { $0.value.reported.count == workers }.keys.max() ?? emitted
+        let ready = intervals.keys.filter { $0 <= last || $0 + 3 < sample.interval }
+        return ready.sorted().map { whole($0, phase) }
+    }
+
+    /// What a worker tells so late that its second is among the samples is added there; percentiles cannot be.
+    private mutating func addLate(_ late: WorkerSample) {
+        let end = Double((late.interval + 1) * sampleSeconds)
+        guard let at = samples.lastIndex(where: { $0.at == end }) else { return }
+        samples[at].sessions += late.held
+        samples[at].counts += Self.counts(late.tally)
     }
 
     private mutating func whole(_ number: Int, _ phase: String) -> RunSample {
         let interval = intervals.removeValue(forKey: number) ?? Interval()
+        emitted = max(emitted, number)
         var sample = RunSample(at: Double((number + 1) * sampleSeconds))
         sample.seconds = Double(sampleSeconds)
         sample.phase = phase
@@ -85,9 +98,9 @@ struct RunLog: Sendable {
         counts.publishes = tally.published + tally.sent
         counts.deliveries = tally.deliveries
         counts.replies = tally.oks
-        counts.deferred = tally.refusals + tally.held
+        counts.deferred = tally.refusals
         counts.drops = tally.losses
-        counts.errors = tally.failures + tally.publishFailures
+        counts.errors = tally.failures
         counts.bytes = tally.bytes
         return counts
     }

@@ -16,6 +16,20 @@ enum Stream: UInt8, CaseIterable {
     /// Whether a number after a later one is a fault. Notifications go through several notifiers and may be appended in
     /// another order than they were published; their order in the timeline is that of `seq`.
     var isOrdered: Bool { self != .notes }
+
+    /// Not stored: what nobody listens to does not come later.
+    var isLive: Bool { self == .live || self == .topic }
+
+    /// Whose number a marker must have in an event that reaches this session: the session itself, its topic, or the
+    /// other one of its pair.
+    /// - Parameter session: Its number in the whole run.
+    func owner(session: Int, topics: Int) -> UInt32 {
+        switch self {
+        case .seq, .notes, .live, .own: UInt32(truncatingIfNeeded: session)
+        case .topic: UInt32(truncatingIfNeeded: session % max(1, topics))
+        case .messages: UInt32(truncatingIfNeeded: session ^ 1)
+        }
+    }
 }
 
 /// Numbers of sessions that need more than a window: those that left it unseen, and those that were never accepted.

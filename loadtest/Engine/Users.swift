@@ -21,9 +21,12 @@ struct Users {
         self.first = first
     }
 
-    /// Users of a file: in each line the user, a space, and the token.
+    /// Users of a file: in each line the user, a space, and the token. - Throws: `LoadError`.
     init(file: String, first: Int) throws {
-        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: file)))
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw LoadError("--tokens \(file) cannot be read: is there such a file, and may this program read it?")
+        }
+        let bytes = [UInt8](data)
         var lines: [Range<Int>] = []
         var start = 0
         for at in 0...bytes.count where at == bytes.count || bytes[at] == UInt8(ascii: "\n") {
@@ -32,7 +35,7 @@ struct Users {
             start = at + 1
         }
         for line in lines where !bytes[line].contains(UInt8(ascii: " ")) {
-            throw LoadError("\(file): each line must be a user, a space and the user's token")
+            throw LoadError("--tokens \(file): each line must be a user, a space and the user's token")
         }
         source = .listed(bytes: bytes, lines: lines)
         self.first = first

@@ -64,21 +64,27 @@ extension Worker {
 
     private func perform(_ activity: Activity, number: Int, meant: UInt64) {
         switch activity.kind {
-        case .notify: notify(activity.each ? number : random.below(begun), meant)
-        case .live: if let session = randomOpen() { live(session, meant) }
+        // Other servers have nothing durable.
+        case .notify where dialect == nil: notify(activity.each ? number : random.below(begun), meant)
+        case .notify, .live: withRandom({ $0.pointee.isOpen }) { live($0, meant) }
         case .topic: publish(to: number % max(1, setup.topics), meant)
-        case .send: if let session = randomOpen() { say(session, meant) }
-        case .churn: if let session = randomOpen() { churn(session) }
+        case .send:
+            let now = Clock.now()
+            withRandom({ $0.pointee.mayWrite(now) }) { say($0, meant) }
+        case .churn: withRandom({ $0.pointee.isOpen }) { churn($0) }
         }
     }
 
-    /// A random session that is open and reads; nil when some tries find none.
-    private func randomOpen() -> Int? {
-        for _ in 0..<16 {
+    /// Does it with a random session of this kind that reads; when some tries find none, it is left out and counted.
+    // SAFETY: the pointers are those of `records`, used inside this call.
+    private func withRandom(
+        _ isThis: (UnsafeMutablePointer<SessionRecord>) -> Bool, _ body: (Int) -> Void
+    ) {
+        for _ in 0..<(begun > 0 ? 16 : 0) {
             let session = random.below(begun)
-            if begun > 0, records[session].isOpen, !records[session].flags.contains(.slow) { return session }
+            if isThis(records + session), !records[session].flags.contains(.slow) { return body(session) }
         }
-        return nil
+        tally.skipped += 1
     }
 
     private func data(_ stream: UInt32, _ number: UInt32, _ meant: UInt64) -> [UInt8] {
@@ -91,7 +97,10 @@ extension Worker {
 
     private func notify(_ session: Int, _ meant: UInt64) {
         // Somebody who was never welcomed has no timeline whose head is known.
-        guard records[session].flags.contains(.welcomed) else { return }
+        guard records[session].flags.contains(.welcomed) else {
+            tally.skipped += 1
+            return
+        }
         records[session].notified += 1
         let number = records[session].notified
         var name: [UInt8] = []
@@ -103,7 +112,7 @@ extension Worker {
         if underWay < Self.eachUnderWayMax { notifiedAt = meant }
         publisher?.notify(
             user: name, id: id, data: data(UInt32(setup.first + session), number, meant),
-            Ticket(session: Int32(session), number: number))
+            Ticket(session: Int32(session), number: number, stream: .notes))
     }
 
     private func live(_ session: Int, _ meant: UInt64) {
@@ -114,7 +123,7 @@ extension Worker {
         tally.published += 1
         publisher?.live(
             user: name, data: data(UInt32(setup.first + session), number, meant),
-            Ticket(session: Int32(session), number: number))
+            Ticket(session: Int32(session), number: number, stream: .live))
     }
 
     private func publish(to topic: Int, _ meant: UInt64) {
@@ -128,25 +137,40 @@ extension Worker {
 
     /// What became of a publish.
     func published(_ ticket: Ticket, _ outcome: PublishOutcome) {
+        let session = Int(ticket.session)
         switch outcome {
         case .stored: tally.stored += 1
         case .refused(let why):
-            tally.publishFailures += 1
             problem(why)
-            if ticket.session >= 0 { ledger.markRefused(.notes, Int(ticket.session), ticket.number) }
-            underWay -= 1
-        case .unknown(let why):
-            tally.publishFailures += 1
+            ledger.note(.refused, session, ticket.stream.name, expected: "\(ticket.text) accepted", got: why)
+            guard session >= 0, ledger.markRefused(ticket.stream, session, ticket.number) else { return }
+            if ticket.stream == .notes { underWay -= 1 }
+        case .unanswered(let why):
             problem(why)
-            if ticket.session >= 0 { ledger.markUncertain(.notes, Int(ticket.session), ticket.number) }
-            underWay -= 1
+            ledger.note(.unanswered, session, ticket.stream.name, expected: "an answer to \(ticket.text)", got: why)
+            maybe(ticket)
+        case .unavailable(let why):
+            tally.refusals += 1
+            problem(why)
+            maybe(ticket)
+        case .postponed(let why):
+            tally.refusals += 1
+            problem(why)
         }
+    }
+
+    /// Nobody knows whether it was accepted.
+    private func maybe(_ ticket: Ticket) {
+        let session = Int(ticket.session)
+        guard session >= 0, ledger.markUncertain(ticket.stream, session, ticket.number) else { return }
+        if ticket.stream == .notes { underWay -= 1 }
     }
 
     /// Goes, and comes back after some seconds.
     private func churn(_ session: Int) {
         let now = Clock.now()
         leave(session, now)
+        records[session].flags.insert(.dropped)
         wait(session, until: now + UInt64(1000 + random.below(4000)) * Clock.millisecond)
     }
 }

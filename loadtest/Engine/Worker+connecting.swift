@@ -4,10 +4,13 @@ import Wire
 
 /// Getting connected, and coming back as the protocol's codes say (PROTOCOL §2.5).
 extension Worker {
-    /// Handshakes under way at once. The workers share a thousand: offered more than they carry, nodes whose answers take
-    /// ever longer would end in time-outs, and the run with them; so connecting slows down instead.
+    /// Handshakes under way at once while sessions come in for the first time. Offered more than they carry, nodes
+    /// whose answers take ever longer would end in time-outs, and the run with them; so the ramp slows down instead.
+    /// Who comes back does not wait: after an outage clients come all at once.
     private var handshakesMax: Int { setup.handshakesMax }
     private static let handshakeSeconds: UInt64 = 20
+    /// Connects in one turn of the loop, so that reading is not kept waiting.
+    private static let returnsPerTurn = 256
     private static let backoffMilliseconds: ClosedRange<UInt64> = 200...10_000
 
     func startRamp(to target: Int, perSecond: Double) {
@@ -23,30 +26,60 @@ extension Worker {
     func ramp(_ now: UInt64) -> UInt64 {
         guard begun < target else { return .max }
         let due = rampBase + Int(Double(now - rampStart) / 1e9 * rampRate) + 1
-        // What could not begin in time is not made up for in one burst.
+        // What could not begin in time is made up for as soon as there is room.
         while begun < min(due, target), handshakes < handshakesMax {
             begun += 1
-            connect(begun - 1, now)
+            begin(begun - 1, now)
         }
         guard begun < target else { return .max }
-        if handshakes >= handshakesMax { return now + 5 * Clock.millisecond }
+        if handshakes >= handshakesMax {
+            if begun < due { tally.paced += 1 }
+            return now + 5 * Clock.millisecond
+        }
         return max(rampStart + UInt64(Double(begun - rampBase) / rampRate * 1e9), now + Clock.millisecond / 5)
     }
 
-    /// Connects again those whose time has come. - Returns: When to look again.
-    func comeBack(_ now: UInt64) -> UInt64 {
-        while handshakes < handshakesMax, let session = returning.next(by: now) {
-            let record = records + Int(session)
-            if record.pointee.phase == .waiting {
-                connect(Int(session), now)
-            } else if record.pointee.flags.contains(.draining), record.pointee.isConnected {
-                // The node said when to leave, and has not closed yet.
-                leave(Int(session), now)
-                connect(Int(session), now)
-            }
+    /// The first attempt of a session.
+    private func begin(_ session: Int, _ now: UInt64) {
+        let record = records + session
+        record.pointee.since = now
+        record.pointee.flags.insert(.due)
+        if setup.slowShare > 0, Double(random.below(1_000_000)) < setup.slowShare * 1e6 {
+            record.pointee.flags.insert(.slow)
         }
-        return returning.first.map { max($0, handshakes >= handshakesMax ? now + 5 * Clock.millisecond : $0) }
-            ?? .max
+        connect(session, now)
+    }
+
+    /// Connects those whose time has come: again, or after a first attempt that failed. - Returns: When to look again.
+    func comeBack(_ now: UInt64) -> UInt64 {
+        var left = Self.returnsPerTurn
+        while left > 0, let session = returning.next(by: now) {
+            comeBack(Int(session), now)
+            left -= 1
+        }
+        while left > 0, handshakes < handshakesMax, let session = arriving.next(by: now) {
+            comeBack(Int(session), now)
+            left -= 1
+        }
+        let arrival = arriving.first.map { handshakes < handshakesMax ? $0 : max($0, now + 5 * Clock.millisecond) }
+        return min(returning.first ?? .max, arrival ?? .max)
+    }
+
+    private func comeBack(_ session: Int, _ now: UInt64) {
+        let record = records + session
+        if record.pointee.phase == .waiting { return connect(session, now) }
+        guard record.pointee.flags.contains(.draining), record.pointee.isConnected else { return }
+        // The node said when to leave, and has not closed yet.
+        leave(session, now)
+        record.pointee.since = now
+        record.pointee.flags.insert(.due)
+        record.pointee.flags.remove(.dropped)
+        connect(session, now)
+    }
+
+    /// Milliseconds of the run; times of two of them are compared by their difference.
+    func milliseconds(_ time: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: (time &- setup.origin) / Clock.millisecond)
     }
 
     private func destination(_ session: Int) -> (Endpoint, UInt32?) {
@@ -59,9 +92,9 @@ extension Worker {
     private func connect(_ session: Int, _ now: UInt64) {
         let record = records + session
         let (target, source) = destination(session)
-        record.pointee.since = now
+        record.pointee.changed = milliseconds(now)
         record.pointee.generation &+= 1
-        switch Sockets.connect(to: target, from: source) {
+        switch Sockets.connect(to: target, from: source, isSlow: record.pointee.flags.contains(.slow)) {
         case .failed(let code): couldNotConnect(session, code, now)
         case .started(let descriptor):
             record.pointee.descriptor = descriptor
@@ -80,7 +113,10 @@ extension Worker {
         let (target, source) = destination(session)
         let text = Sockets.explain(code, target, source: source)
         problem(text)
-        let isHopeless = [EMFILE, ENFILE, EADDRNOTAVAIL, EACCES, EINVAL].contains(code)
+        // Ports that a storm has used up come free again: who was in before tries again, as a client would.
+        let isHopeless =
+            [EMFILE, ENFILE, EACCES, EINVAL].contains(code)
+            || (code == EADDRNOTAVAIL && !records[session].flags.contains(.welcomed))
         if isHopeless || (code == ECONNREFUSED && !everHeld && records[session].attempts >= 3) { fatal(text) }
         shut(session)
         again(session, now)
@@ -177,8 +213,9 @@ extension Worker {
     /// Handshakes that take too long are begun anew; looked at with every sample.
     func sweepHandshakes(_ now: UInt64) {
         guard handshakes > 0 else { return }
+        let moment = milliseconds(now)
         for session in 0..<begun where records[session].descriptor >= 0 && !records[session].isConnected {
-            guard records[session].since + Self.handshakeSeconds * Clock.second < now else { continue }
+            guard moment &- records[session].changed > UInt32(Self.handshakeSeconds * 1000) else { continue }
             problem("no answer to the handshake within \(Self.handshakeSeconds) s")
             tally.failures += 1
             lost(session, nil)
@@ -192,9 +229,24 @@ extension Worker {
         if record.pointee.phase == .greeting { handshakes -= 1 }
         record.pointee.phase = .open
         record.pointee.attempts = 0
+        record.pointee.flags.remove(.due)
+        // Other servers have no welcome.
+        if dialect != nil, !record.pointee.flags.contains(.welcomed) {
+            record.pointee.flags.insert(.welcomed)
+            cameIn(session)
+        }
+        listensNow(session)
+        record.pointee.flags.insert(.wasOpen)
         held += 1
         everHeld = true
         checkHolding()
+    }
+
+    /// It is there for the first time.
+    func cameIn(_ session: Int) {
+        tally.connects += 1
+        let now = Clock.now()
+        connectLatency.record(nanoseconds: now > records[session].since ? now - records[session].since : 0)
     }
 
     private func checkHolding() {
@@ -217,8 +269,9 @@ extension Worker {
         record.pointee.descriptor = -1
         record.pointee.generation &+= 1
         record.pointee.phase = .none
-        record.pointee.flags.subtract([.behind, .draining])
-        record.pointee.flags.formUnion([.liveIsNew, .topicIsNew])
+        record.pointee.flags.subtract([.behind, .draining, .pullsLater, .subscribesLater])
+        ledger.excuse(.live, session, .all)
+        if setup.topics > 0 { ledger.excuse(.topic, session, .all) }
         if !carry.isEmpty { carry[session] = nil }
         if !unsent.isEmpty { unsent[session] = nil }
     }
@@ -228,8 +281,9 @@ extension Worker {
         let now = Clock.now()
         let wasOpen = records[session].isConnected
         let wasTold = records[session].flags.contains(.draining)
-        if wasOpen, !records[session].flags.contains(.dropped) { tally.losses += 1 }
-        records[session].flags.remove(.dropped)
+        if wasOpen { tally.losses += 1 }
+        // From now on it is the server that keeps it away.
+        if records[session].isOpen { records[session].flags.remove(.dropped) }
         shut(session)
         guard let code else { return again(session, now) }
         switch code {
@@ -259,17 +313,26 @@ extension Worker {
     func wait(_ session: Int, until due: UInt64) {
         guard !staysAway else { return }
         records[session].phase = .waiting
-        returning.add(Int32(session), due: due)
+        if !records[session].flags.contains(.due) {
+            records[session].since = due
+            records[session].flags.insert(.due)
+        }
+        if records[session].flags.contains(.welcomed) {
+            returning.add(Int32(session), due: due)
+        } else {
+            arriving.add(Int32(session), due: due)
+        }
     }
 
-    /// Breaks some connections, evenly over all that are open; they come back after the pause.
+    /// Breaks some connections, evenly over all that are open; after the pause they come back, all at once.
     func drop(_ count: Int, pauseMilliseconds: Int) {
         let open = (0..<begun).filter { records[$0].isOpen }
-        let count = min(count, open.count)
+        let count = min(max(0, count), open.count)
         let due = Clock.now() + UInt64(pauseMilliseconds) * Clock.millisecond
         for number in 0..<count {
             let session = open[number * open.count / count]
             shut(session, reset: true)
+            records[session].flags.insert(.dropped)
             wait(session, until: due)
         }
         tellsHolding = true

@@ -51,24 +51,19 @@ extension Worker {
     }
 
     private func take(_ session: Int, _ marker: Marker, _ stream: Stream) {
-        let record = records + session
-        let isNewFlag: SessionRecord.Flags? =
-            stream == .live ? .liveIsNew : stream == .topic ? .topicIsNew : nil
-        if let isNewFlag, record.pointee.flags.contains(isNewFlag), marker.number > ledger.highest(stream, session) {
-            ledger.rebase(stream, session, to: marker.number - 1)
-            record.pointee.flags.remove(isNewFlag)
+        guard marker.stream == stream.owner(session: setup.first + session, topics: setup.topics) else {
+            let whose = stream == .topic ? "topic \(marker.stream)" : "user \(marker.stream &+ 1) of the run"
+            return ledger.note(
+                .foreign, session, stream.name, expected: stream == .topic ? "its topic" : "its own",
+                got: "\(marker.number) of \(whose)")
         }
-        if record.pointee.flags.contains(.wasBehind), isNewFlag != nil,
-            marker.number > ledger.highest(stream, session)
-        {
-            ledger.skip(stream, session, to: marker.number - 1)
-        }
+        if stream == .topic, setup.index > 0 { noteTopic(marker) }
+        let isUnderWay = stream == .notes && !ledger.isUncertain(stream, session, marker.number)
         guard ledger.take(stream, session, marker.number) else { return }
         tally.deliveries += 1
-        underWay -= 1
+        if isUnderWay { underWay -= 1 }
         deliveredAt = receivedAt
-        // What was published while it was away is late by its absence, which is not the server's latency.
-        guard marker.time >= record.pointee.since else { return }
+        guard records[session].isCharged(marker.time) else { return }
         delivery.record(nanoseconds: receivedAt > marker.time ? receivedAt - marker.time : 0)
     }
 
@@ -86,8 +81,41 @@ extension Worker {
         }
         record.pointee.conversationN = n
         guard let marker = Marker.find(in: payload, from: head.end)?.marker, marker.run == setup.run else { return }
-        // The marker's stream is the place of the author in the pair.
-        take(session, marker, marker.stream == UInt32(session & 1) ? .own : .messages)
+        take(session, marker, marker.stream == UInt32(truncatingIfNeeded: setup.first + session) ? .own : .messages)
+    }
+
+    // MARK: Live events after an absence
+
+    /// From here on the session gets live events: those that are published later must come.
+    func listensNow(_ session: Int) {
+        let record = records + session
+        record.pointee.changed = milliseconds(Clock.now())
+        ledger.excuse(.live, session, .upTo(record.pointee.liveSent))
+        guard setup.topics > 0 else { return }
+        let topic = topic(of: session)
+        // The first worker publishes to topics and knows their counts; the others know what they have heard.
+        if setup.index == 0 {
+            ledger.excuse(.topic, session, .upTo(topicSent[topic]))
+        } else if record.pointee.flags.contains(.wasOpen) {
+            ledger.excuse(.topic, session, .untilNext)
+        } else {
+            ledger.excuse(.topic, session, .upTo(topicHeard[topic].number))
+        }
+    }
+
+    private func noteTopic(_ marker: Marker) {
+        let topic = Int(marker.stream)
+        guard topic < topicHeard.count, marker.number > topicHeard[topic].number else { return }
+        topicHeard[topic] = (number: marker.number, time: marker.time)
+    }
+
+    /// At the end, for one that heard nothing of its topic since it is back: what others heard that was meant to be
+    /// sent later must have come.
+    func endExcuse(_ session: Int) {
+        guard setup.topics > 0, ledger.isOpenEnded(.topic, session) else { return }
+        let heard = topicHeard[topic(of: session)]
+        guard heard.number > 0, milliseconds(heard.time) > records[session].changed else { return }
+        ledger.excuse(.topic, session, .upTo(heard.number - 1))
     }
 
     // MARK: The session's own affairs
@@ -97,26 +125,27 @@ extension Worker {
         guard record.pointee.phase == .greeting, let object = try? JSONObject(payload),
             let seq = object["seq"]?.integer.flatMap({ UInt32(exactly: $0) }), let epoch = object["epoch"]?.string
         else { return malformed(session, "a welcome that cannot be read") }
-        let now = Clock.now()
-        connectLatency.record(nanoseconds: now - record.pointee.since)
+        let user = object["user"]?.string
+        if user != users.name(session) {
+            ledger.note(.foreign, session, "welcome", expected: "its own name", got: user ?? "no name")
+        }
         record.pointee.epoch.set(epoch)
         if record.pointee.flags.contains(.welcomed) {
             resume(session, object, seq)
         } else {
-            tally.connects += 1
+            cameIn(session)
             record.pointee.flags.formUnion([.welcomed, .conversationIsNew])
-            // Everything live from here on counts.
-            record.pointee.flags.subtract([.liveIsNew, .topicIsNew])
             start(session, at: seq, object)
-            if setup.slowShare > 0, Double(random.below(1_000_000)) < setup.slowShare * 1e6 {
-                record.pointee.flags.insert(.slow)
-            }
         }
         guard record.pointee.phase == .greeting else { return }
-        repeatPending(of: session, now)
+        repeatPending(of: session)
         guard setup.topics > 0 else { return nowOpen(session) }
         record.pointee.phase = .subscribing
         handshakes -= 1
+        subscribe(session)
+    }
+
+    private func subscribe(_ session: Int) {
         send(Array("{\"id\":\"s\",\"op\":\"subscribe\",\"topic\":\"\(topicName(topic(of: session)))\"}".utf8), session)
     }
 
@@ -143,13 +172,16 @@ extension Worker {
         let record = records + session
         record.pointee.flags.remove(.resuming)
         tally.resumes += 1
-        resumeLatency.record(nanoseconds: Clock.now() - record.pointee.since)
+        let now = Clock.now()
+        resumeLatency.record(nanoseconds: now > record.pointee.since ? now - record.pointee.since : 0)
     }
 
     /// Bodies are withheld from here on: the rest is pulled.
     private func behind(_ session: Int) {
         tally.behinds += 1
-        records[session].flags.formUnion([.behind, .wasBehind])
+        records[session].flags.insert(.behind)
+        ledger.excuse(.live, session, .all)
+        if setup.topics > 0 { ledger.excuse(.topic, session, .all) }
         pull(session)
     }
 
@@ -176,37 +208,86 @@ extension Worker {
         case UInt8(ascii: "m"): answered(session, payload, from: head.end + 2)
         case UInt8(ascii: "s"): subscribed(session, payload)
         case UInt8(ascii: "y"): pulled(session, payload)
-        default: helloRefused(session, payload)
+        case UInt8(ascii: "h"): helloRefused(session, payload)
+        default: malformed(session, "a reply to nothing that was asked")
         }
     }
 
     private func subscribed(_ session: Int, _ payload: UnsafeRawBufferPointer) {
-        guard let object = try? JSONObject(payload), object["ok"] != nil else {
-            return malformed(session, "subscribe was refused: \(String(decoding: payload.prefix(200), as: UTF8.self))")
+        if let object = try? JSONObject(payload), object["ok"] != nil {
+            if records[session].phase == .subscribing { nowOpen(session) }
+            return
         }
-        if records[session].phase == .subscribing { nowOpen(session) }
+        guard !waits(session, "subscribe", payload, .subscribesLater) else { return }
+        // Without its topic it would hear nothing: it begins anew.
+        lost(session, nil)
     }
 
     private func pulled(_ session: Int, _ payload: UnsafeRawBufferPointer) {
-        guard let page = (try? JSONObject(payload))?["ok"]?.object, let events = page["events"]?.array else {
-            return pull(session)
+        if let page = (try? JSONObject(payload))?["ok"]?.object, let events = page["events"]?.array {
+            for event in events { event.bytes.withUnsafeBytes { hear(session, $0) } }
+            if page["more"]?.bool == true { return pull(session) }
+        } else if waits(session, "sync", payload, .pullsLater) {
+            return
         }
-        for event in events { event.bytes.withUnsafeBytes { hear(session, $0) } }
-        if page["more"]?.bool == true { pull(session) } else { records[session].flags.remove(.behind) }
+        // It may be lost by now, and is not behind then.
+        guard records[session].flags.contains(.behind) else { return }
+        records[session].flags.remove(.behind)
+        listensNow(session)
     }
 
     private func helloRefused(_ session: Int, _ payload: UnsafeRawBufferPointer) {
-        guard let error = (try? JSONObject(payload))?["error"]?.object else { return }
-        let code = error["code"]?.string ?? "?"
-        problem("hello was answered \(code): \(error["message"]?.string ?? "")")
-        tally.failures += 1
-        if code == "unauthenticated" {
+        guard let error = ErrorReply(payload) else { return malformed(session, "a reply without ok and error") }
+        if error.code == "unauthenticated" {
             return fatal("the token was refused: check --secret or --tokens, and the node's APUS_AUTH_… settings")
         }
+        heardRefusal(session, "hello", error)
         // The socket could stay; a new one is as good and simpler.
         shut(session)
-        let milliseconds = UInt64(clamping: error["retry_ms"]?.integer ?? 1000) + UInt64(random.below(500))
-        wait(session, until: Clock.now() + milliseconds * Clock.millisecond)
+        wait(session, until: Clock.now() + pause(error.retryMilliseconds ?? 1000))
+    }
+
+    /// Reads the error that a request got. - Returns: false when it was refused for good; else it is asked again later,
+    /// or was no error at all.
+    private func waits(
+        _ session: Int, _ op: String, _ payload: UnsafeRawBufferPointer, _ flag: SessionRecord.Flags
+    ) -> Bool {
+        guard let error = ErrorReply(payload) else {
+            malformed(session, "a reply without ok and error")
+            return true
+        }
+        heardRefusal(session, op, error)
+        guard let milliseconds = error.retryMilliseconds else { return false }
+        records[session].flags.insert(flag)
+        resends.add(Int32(session), due: Clock.now() + pause(milliseconds))
+        return true
+    }
+
+    /// Counts an error reply: come later, or a finding.
+    func heardRefusal(_ session: Int, _ op: String, _ error: ErrorReply) {
+        problem("\(op) was answered \(error.code): \(error.message)")
+        guard error.retryMilliseconds == nil else {
+            tally.refusals += 1
+            return
+        }
+        ledger.note(.refused, session, op, expected: "ok", got: "\(error.code): \(error.message)")
+    }
+
+    /// What `retry_ms` says in nanoseconds, with some jitter.
+    func pause(_ milliseconds: UInt64) -> UInt64 { (milliseconds + UInt64(50 + random.below(450))) * Clock.millisecond }
+
+    /// Asks again whoever was told to wait. - Returns: When to look again.
+    func askAgain(_ now: UInt64) -> UInt64 {
+        while let due = resends.next(by: now) {
+            let (session, record) = (Int(due), records + Int(due))
+            if record.pointee.flags.contains(.pullsLater), record.pointee.isConnected { pull(session) }
+            if record.pointee.flags.contains(.subscribesLater), record.pointee.phase == .subscribing {
+                subscribe(session)
+            }
+            record.pointee.flags.subtract([.pullsLater, .subscribesLater])
+            if record.pointee.isConnected { repeatPending(of: session, onlyPostponed: true) }
+        }
+        return resends.first ?? .max
     }
 
     func topic(of session: Int) -> Int { (setup.first + session) % max(1, setup.topics) }

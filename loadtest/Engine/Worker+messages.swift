@@ -4,26 +4,42 @@ import Wire
 struct PendingSend {
     /// When it was meant to be sent.
     var meant: UInt64
+    /// It was on a socket: said again, it may overtake or be overtaken.
+    var isSaid = false
+    /// When it was told to come again later; 0 when it waits for its answer, or for its session.
+    var postponedAt: UInt64 = 0
+
+    /// At the end, of a session that is open and reads: whether the server owes an answer. One that was told to wait
+    /// while the run settled had its answer.
+    func isOwed(sinceSettling began: UInt64) -> Bool { postponedAt == 0 || postponedAt < began }
 }
 
 /// Direct messages between the two sessions of a pair: 2i and 2i + 1.
 extension Worker {
     private func key(_ session: Int, _ number: UInt32) -> UInt64 { UInt64(session) << 32 | UInt64(number) }
 
+    /// Writes to the other one of the pair. What cannot be sent now is sent when the session is back, and counts from
+    /// when it was meant to be sent.
     func say(_ session: Int, _ meant: UInt64) {
-        guard session ^ 1 < setup.count, records[session ^ 1].flags.contains(.welcomed) else { return }
+        guard session ^ 1 < setup.count, records[session ^ 1].flags.contains(.welcomed) else {
+            tally.skipped += 1
+            return
+        }
         records[session].messagesSent += 1
+        records[session].unanswered += 1
         let number = records[session].messagesSent
         pending[key(session, number)] = PendingSend(meant: meant)
         tally.sent += 1
-        say(session, number, meant)
+        if records[session].isConnected { say(session, number, meant) }
     }
 
     private func say(_ session: Int, _ number: UInt32, _ meant: UInt64) {
+        pending[key(session, number)] = PendingSend(meant: meant, isSaid: true)
         var frame = Array("{\"id\":\"m.\(number).\(meant)\",\"op\":\"send\",\"to\":\"".utf8)
         users.appendName(session ^ 1, to: &frame)
         frame += "\",\"cid\":\"\(setup.run)-\(number)\",\"body\":".utf8
-        Marker(run: setup.run, stream: UInt32(session & 1), number: number, time: meant).append(
+        let author = UInt32(truncatingIfNeeded: setup.first + session)
+        Marker(run: setup.run, stream: author, number: number, time: meant).append(
             to: &frame, bytes: setup.payloadBytes)
         frame.append(UInt8(ascii: "}"))
         send(frame, session)
@@ -42,30 +58,34 @@ extension Worker {
         }
         if EventHead.starts(payload, at, "\",\"ok\":") {
             // An answer to what was said again may be the second one.
-            guard pending.removeValue(forKey: key(session, number)) != nil else { return }
+            guard isSettled(session, number) else { return }
             tally.oks += 1
             let now = Clock.now()
-            okLatency.record(nanoseconds: now > meant ? now - meant : 0)
+            if records[session].isCharged(meant) { okLatency.record(nanoseconds: now > meant ? now - meant : 0) }
             return
         }
         refused(session, number, payload)
     }
 
+    /// Takes it out of what is not answered. - Returns: Whether it was there.
+    private func isSettled(_ session: Int, _ number: UInt32) -> Bool {
+        guard pending.removeValue(forKey: key(session, number)) != nil else { return false }
+        records[session].unanswered -= 1
+        return true
+    }
+
     private func refused(_ session: Int, _ number: UInt32, _ payload: UnsafeRawBufferPointer) {
-        let error = (try? JSONObject(payload))?["error"]?.object
-        let code = error?["code"]?.string ?? "?"
-        problem("send was answered \(code)")
-        if let retry = error?["retry_ms"]?.integer {
+        guard let error = ErrorReply(payload) else { return malformed(session, "a reply without ok and error") }
+        heardRefusal(session, "send", error)
+        if let milliseconds = error.retryMilliseconds {
             // It waits as it is told and says it again, under the same cid; later ones may overtake it.
-            tally.held += 1
+            let now = Clock.now()
             markRepeated(session, number)
-            resends.add(
-                Int32(session),
-                due: Clock.now() + (UInt64(clamping: retry) + UInt64(50 + random.below(450))) * Clock.millisecond)
+            pending[key(session, number)]?.postponedAt = now
+            resends.add(Int32(session), due: now + pause(milliseconds))
             return
         }
-        tally.failures += 1
-        pending[key(session, number)] = nil
+        _ = isSettled(session, number)
         ledger.markRefused(.own, session, number)
         ledger.markRefused(.messages, session ^ 1, number)
     }
@@ -75,22 +95,39 @@ extension Worker {
         ledger.markRepeated(.messages, session ^ 1, number)
     }
 
-    /// Says again what is due. - Returns: When to look again.
-    func resend(_ now: UInt64) -> UInt64 {
-        while let session = resends.next(by: now) {
-            if records[Int(session)].isOpen { repeatPending(of: Int(session), now) }
+    /// After a new connection, or when there is room again: whoever has no answer asks again, in order.
+    func repeatPending(of session: Int, onlyPostponed: Bool = false) {
+        var left = records[session].unanswered
+        guard left > 0 else { return }
+        // The newest first: few are without an answer, and those are the latest ones.
+        var numbers: [UInt32] = []
+        var number = records[session].messagesSent
+        while left > 0, number > 0 {
+            if let send = pending[key(session, number)] {
+                left -= 1
+                if !onlyPostponed || send.postponedAt > 0 { numbers.append(number) }
+            }
+            number -= 1
         }
-        return resends.first ?? .max
+        for number in numbers.reversed() {
+            guard let send = pending[key(session, number)] else { continue }
+            if send.isSaid { markRepeated(session, number) }
+            say(session, number, send.meant)
+        }
     }
 
-    /// After a new connection, or when there is room again: whoever has no answer asks again, in order.
-    func repeatPending(of session: Int, _ now: UInt64) {
-        guard !pending.isEmpty else { return }
-        let numbers = pending.keys.filter { $0 >> 32 == UInt64(session) }.sorted()
-        for key in numbers {
-            let number = UInt32(truncatingIfNeeded: key)
-            markRepeated(session, number)
-            if let send = pending[key] { say(session, number, send.meant) }
+    /// At the end: who is there has an answer to everything, and what else has none is uncertain.
+    func closePending() {
+        for (key, send) in pending {
+            let (session, number) = (Int(key >> 32), UInt32(truncatingIfNeeded: key))
+            let record = records + session
+            if record.pointee.isOpen, !record.pointee.flags.contains(.slow), send.isOwed(sinceSettling: settleBegan) {
+                ledger.note(
+                    .unanswered, session, "send", expected: "an answer to message \(number)",
+                    got: send.postponedAt > 0 ? "to come later" : "nothing")
+            }
+            ledger.markUncertain(.own, session, number)
+            ledger.markUncertain(.messages, session ^ 1, number)
         }
     }
 }

@@ -16,6 +16,11 @@ extension Worker {
             guard event.isWritable else { return }
             return sendHandshake(session)
         }
+        // It does not read, so only the end of its connection shows.
+        if record.pointee.flags.contains(.slow), record.pointee.isOpen {
+            if event.isOver { lost(session, nil) }
+            return
+        }
         if event.isWritable, !unsent.isEmpty, unsent[session] != nil { flushUnsent(session) }
         if event.isReadable || event.isOver { receive(session, untilEmpty: event.isOver) }
     }
@@ -24,7 +29,6 @@ extension Worker {
     private func receive(_ session: Int, untilEmpty: Bool) {
         let record = records + session
         let generation = record.pointee.generation
-        if record.pointee.flags.contains(.slow), record.pointee.isOpen { return }
         while true {
             let kept = carry.isEmpty ? nil : carry.removeValue(forKey: session)
             let have = kept?.count ?? 0

@@ -16,14 +16,14 @@ extension Worker {
 
     /// How many events this session is to have of a stream; nil when the stream is not checked to its end.
     private func expected(_ stream: Stream, _ session: Int) -> UInt32? {
+        // Of other servers live events are checked, and nothing else.
+        guard dialect == nil || stream.isLive else { return nil }
         let record = records + session
         switch stream {
         case .seq: return ledger.highest(.seq, session)
         case .notes: return record.pointee.notified
-        case .live: return record.pointee.flags.contains(.liveIsNew) ? nil : record.pointee.liveSent
-        case .topic:
-            guard !topicTotals.isEmpty, !record.pointee.flags.contains(.topicIsNew) else { return nil }
-            return topicTotals[topic(of: session)]
+        case .live: return record.pointee.liveSent
+        case .topic: return topicTotals.isEmpty ? nil : topicTotals[topic(of: session)]
         case .messages: return session ^ 1 < setup.count ? records[session ^ 1].messagesSent : 0
         case .own: return record.pointee.messagesSent
         }
@@ -39,26 +39,20 @@ extension Worker {
         for session in 0..<begun where isChecked(session) {
             for stream in Stream.allCases {
                 guard let expected = expected(stream, session) else { continue }
-                if stream == .live || stream == .topic, records[session].flags.contains(.wasBehind) { continue }
                 sum += ledger.missing(stream, session, upTo: expected)
             }
-            if records[session].flags.contains(.resuming) || !records[session].isOpen { sum += 1 }
+            let isWaiting = !records[session].flags.isDisjoint(with: [.resuming, .behind])
+            if isWaiting || !records[session].isOpen { sum += 1 }
         }
         return max(0, sum)
     }
 
     /// Judges, and tells what was found.
     func finish() {
-        for key in pending.keys {
-            let (session, number) = (Int(key >> 32), UInt32(truncatingIfNeeded: key))
-            ledger.markUncertain(.own, session, number)
-            ledger.markUncertain(.messages, session ^ 1, number)
-        }
+        publisher?.giveUp()
+        closePending()
         for session in 0..<begun where isChecked(session) { judge(session) }
-        let mayBeWithheld = { [records] (stream: Stream, session: Int) in
-            (stream == .live || stream == .topic) && records[session].flags.contains(.wasBehind)
-        }
-        ledger.closeUnseen(isChecked: { [unowned self] _, session in isChecked(session) }, mayBeWithheld: mayBeWithheld)
+        ledger.closeUnseen { _, session in isChecked(session) }
         tell(.finished(ledger.findings, withheld: ledger.withheld))
     }
 
@@ -74,11 +68,15 @@ extension Worker {
                 .incompleteResume, session, "resume", expected: "events up to seq \(record.pointee.resumeTarget)",
                 got: "up to seq \(ledger.highest(.seq, session))")
         }
+        if record.pointee.flags.contains(.behind) {
+            ledger.note(
+                .unanswered, session, "sync", expected: "events up to the head",
+                got: "up to seq \(ledger.highest(.seq, session))")
+        }
+        endExcuse(session)
         for stream in Stream.allCases {
             guard let expected = expected(stream, session) else { continue }
-            let mayBeWithheld =
-                (stream == .live || stream == .topic) && record.pointee.flags.contains(.wasBehind)
-            ledger.close(stream, session, upTo: expected, mayBeWithheld: mayBeWithheld)
+            ledger.close(stream, session, upTo: expected)
         }
     }
 }

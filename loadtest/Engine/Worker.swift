@@ -48,7 +48,9 @@ final class Worker {
     var tellsHolding = false
     /// Who ends does not come back.
     var staysAway = false
+    /// Sessions that come back, and those that were never in.
     var returning = DueQueue()
+    var arriving = DueQueue()
 
     var publisher: (any Publisher)?
     var runs: [ActivityRun] = []
@@ -57,11 +59,15 @@ final class Worker {
     var notifiedAt: UInt64 = 0
     var deliveredAt: UInt64 = 0
     var topicSent: [UInt32]
+    /// The newest event of each topic that a session heard, and when it was meant to be sent.
+    var topicHeard: [(number: UInt32, time: UInt64)]
     /// Sends that were not answered.
     var pending: [UInt64: PendingSend] = [:]
+    /// Sessions that were told to ask again later.
     var resends = DueQueue()
 
     var topicTotals: [UInt32] = []
+    var settleBegan: UInt64 = 0
     var settleDeadline: UInt64?
     var nextSettleLook: UInt64 = 0
 
@@ -93,6 +99,7 @@ final class Worker {
         records.initialize(repeating: SessionRecord(), count: max(1, setup.count))
         buffer = .allocate(byteCount: Self.bufferBytes, alignment: 16)
         topicSent = Array(repeating: 0, count: setup.topics)
+        topicHeard = Array(repeating: (number: 0, time: 0), count: setup.topics)
         let interval = UInt64(setup.sampleSeconds) * Clock.second
         nextSample = setup.origin + ((max(Clock.now(), setup.origin) - setup.origin) / interval + 1) * interval
         try poller.add(STDIN_FILENO, tag: Tag.input)
@@ -119,7 +126,7 @@ final class Worker {
             due = min(due, ramp(now))
             due = min(due, comeBack(now))
             due = min(due, act(now))
-            due = min(due, resend(now))
+            due = min(due, askAgain(now))
             due = min(due, settle(now))
             publisher?.flush(now)
             if now >= nextSample { sample(now) }
@@ -166,7 +173,8 @@ final class Worker {
         case .drop(let count, let pause): drop(count, pauseMilliseconds: pause)
         case .settle(let topics, let milliseconds):
             topicTotals = topics
-            settleDeadline = Clock.now() + UInt64(milliseconds) * Clock.millisecond
+            settleBegan = Clock.now()
+            settleDeadline = settleBegan + UInt64(milliseconds) * Clock.millisecond
             nextSettleLook = 0
         case .finish: finish()
         case .letGo: staysAway = true
@@ -201,7 +209,7 @@ final class Worker {
         sample.interval = Int((nextSample - setup.origin) / interval) - 1
         sample.held = held
         sample.connecting = handshakes
-        sample.waiting = returning.count
+        sample.waiting = returning.count + arriving.count
         sample.tally = tally
         sample.delivery = delivery.text
         sample.ok = okLatency.text

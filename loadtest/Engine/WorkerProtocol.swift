@@ -34,7 +34,7 @@ struct WorkerSetup: Codable, Sendable {
     var origin: UInt64
     /// Seconds between samples.
     var sampleSeconds = 1
-    /// Handshakes under way at once.
+    /// Handshakes under way at once, of sessions that were never in; those that come back do not wait.
     var handshakesMax = 512
     /// Another server's protocol; nil is that of Apus.
     var peer: String?
@@ -129,7 +129,7 @@ struct Tally: Codable, Equatable, Sendable {
     var connects = 0
     var resumes = 0
     var losses = 0
-    /// Answered 503, 4503 and the like: come back later.
+    /// Answered 503, 4503, `rate_limited`, `unavailable`: come back later.
     var refusals = 0
     var failures = 0
     var frames = 0
@@ -139,11 +139,12 @@ struct Tally: Codable, Equatable, Sendable {
     var published = 0
     /// Publishes that were acknowledged.
     var stored = 0
-    var publishFailures = 0
+    /// What was due and was left out: nobody was there to get it or to say it.
+    var skipped = 0
+    /// How often the ramp waited for handshakes under way.
+    var paced = 0
     var sent = 0
     var oks = 0
-    /// `send`s that were told to come again later.
-    var held = 0
     var pings = 0
     var behinds = 0
     /// How much later than intended something was published, at most; nanoseconds.
@@ -160,10 +161,10 @@ struct Tally: Codable, Equatable, Sendable {
         deliveries += other.deliveries
         published += other.published
         stored += other.stored
-        publishFailures += other.publishFailures
+        skipped += other.skipped
+        paced += other.paced
         sent += other.sent
         oks += other.oks
-        held += other.held
         pings += other.pings
         behinds += other.behinds
         latenessMax = max(latenessMax, other.latenessMax)

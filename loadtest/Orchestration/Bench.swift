@@ -144,9 +144,10 @@ struct Bench: Sendable {
     @Sendable private static func latencyRow(_ one: Case, _ result: RunResult) -> Row {
         let figures = figures(result)
         let delivery = result.latency[.delivery]
+        let rate = figures["delivered_per_second"].map { FigureText.number($0) + " deliveries/s" } ?? "–"
+        let behind = figures["sessions_behind"].map { ", \(FigureText.number($0)) sessions found behind" } ?? ""
         return Row(
-            what: one.title,
-            result: figures["delivered_per_second"].map { FigureText.number($0) + " deliveries/s" } ?? "–",
+            what: one.title, result: rate + behind,
             p50: milliseconds(delivery?.p50), p99: milliseconds(delivery?.p99), p999: milliseconds(delivery?.p999),
             cpu: percent(figures["node_cpu_percent"]), checks: BenchText.checks(result))
     }

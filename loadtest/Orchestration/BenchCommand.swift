@@ -29,16 +29,20 @@ struct BenchCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        do { try await measureCases() } catch { throw ExitStatus.of(error) }
+    }
+
+    private func measureCases() async throws {
         let machine = measure.machine(Executables.processors())
         var bench = try await measure.bench()
         let display = measure.display()
         var rows: [Bench.Row] = []
-        var (versions, allHeld) = ([String: String](), true)
+        var (versions, verdicts) = ([String: String](), [RunResult.Verdict]())
         for name in bench.cases.map(\.name) where only.isEmpty || only.contains(name) {
             guard let one = bench.cases.first(where: { $0.name == name }) else { continue }
             let result = try await bench.result(one, display)
             versions.merge(result.versions) { _, new in new }
-            allHeld = allHeld && result.verdict == .held
+            verdicts.append(result.verdict)
             if name == "durable", let most = result.figures.first(where: { $0.key == "capacity_published_per_second" })
             {
                 bench.halfRate = (most.value / 2).rounded()
@@ -58,7 +62,7 @@ struct BenchCommand: AsyncParsableCommand {
                         + GeneratedTables.markdown(head: Bench.Row.head, rows: rows.map(\.cells))
                 ])
         }
-        guard allHeld else { throw ExitCode(1) }
+        try ExitStatus.check(verdicts)
     }
 
     private func save(_ one: Bench.Case, _ result: RunResult) throws {

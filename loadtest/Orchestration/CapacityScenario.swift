@@ -80,28 +80,19 @@ struct CapacityScenario: Scenario {
         try await run.perform([.init(kind, rate: rate)], seconds: stepSeconds, phase: "\(FigureText.short(rate))/s")
         let (ended, after) = (run.elapsedSeconds(), context.nodes())
         try await run.settle(seconds: 20)
-        // The last second's sample is on its way.
-        try await run.pass(1.2, phase: "settle")
-        let samples = await run.outcome().log.samples
         return Self.judge(
-            samples, from: began + 0.1, to: ended, offered: rate,
+            try await run.samples(from: began + LoadRun.headStartSeconds, to: ended), offered: rate,
             cpu: ((after?.cpuSeconds ?? 0) - (before?.cpuSeconds ?? 0)) / max(0.001, ended - began))
     }
 
     /// From the samples that lie within the step.
-    static func judge(_ samples: [RunSample], from began: Double, to ended: Double, offered: Double, cpu: Double)
-        -> Step
-    {
-        let inside = samples.filter { $0.at - $0.seconds >= began && $0.at <= ended }
-        let latencies = inside.compactMap { $0.latency[.delivery] }
-        let seconds = inside.reduce(0) { $0 + $1.seconds }
-        let deliveries = inside.reduce(0) { $0 + $1.counts.deliveries }
-        guard seconds > 0, !latencies.isEmpty else {
+    static func judge(_ within: PhaseSamples, offered: Double, cpu: Double) -> Step {
+        let latencies = within.samples.compactMap { $0.latency[.delivery] }
+        guard let delivered = within.rate(\.deliveries), !latencies.isEmpty else {
             return Step(offered: offered, delivered: 0, p50: .infinity, p99: .infinity, cpu: cpu)
         }
         let middle = latencies.map(\.p50).sorted()[latencies.count / 2]
         return Step(
-            offered: offered, delivered: Double(deliveries) / seconds, p50: middle,
-            p99: latencies.map(\.p99).max() ?? .infinity, cpu: cpu)
+            offered: offered, delivered: delivered, p50: middle, p99: latencies.map(\.p99).max() ?? .infinity, cpu: cpu)
     }
 }

@@ -13,6 +13,8 @@ struct Comparison: Sendable {
         var idleBytes: Double?
         /// What went wrong, and what checks found.
         var remarks: [String] = []
+        /// Of its cases.
+        var verdicts: [RunResult.Verdict] = []
     }
 
     /// The cases of one server; nil is Apus.
@@ -49,6 +51,7 @@ struct Comparison: Sendable {
             case "live": line.live = figures["capacity_per_second"]
             default: line.idleBytes = figures["node_bytes_per_session"]
             }
+            line.verdicts.append(result.verdict)
             if result.verdict != .held { line.remarks.append("\(one.name): \(BenchText.checks(result))") }
         }
         return line

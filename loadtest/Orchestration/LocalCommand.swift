@@ -17,7 +17,11 @@ struct LocalCommand: AsyncParsableCommand {
     @Option(help: "What to run: idle, notify, live, broadcast, dm, storm or day.")
     var scenario = Kind.idle
 
-    @Option(help: "Events, messages or broadcasts per second. By default what a small node carries easily.")
+    @Option(
+        help: """
+            Events, messages or broadcasts per second; by default what a small node carries easily. For day: how many times \
+            as busy as that day, by default once. For idle: nothing.
+            """)
     var rate: Double?
 
     @Option(help: "How long, in seconds.")
@@ -28,15 +32,22 @@ struct LocalCommand: AsyncParsableCommand {
     @OptionGroup(title: "Results") var report: ReportOptions
 
     func validate() throws {
-        guard seconds > 0 else { throw ValidationError("--seconds must be above 0") }
-        if let rate, rate <= 0 { throw ValidationError("--rate must be above 0") }
+        // Half of it is the calm before and after a storm.
+        try OptionRange.check("--seconds", seconds, scenario == .storm ? 0.001...7200 : OptionRange.seconds)
+        if let rate {
+            try OptionRange.check("--rate", rate, scenario == .day ? DayScenario.factors : OptionRange.perSecond)
+        }
     }
 
     func run() async throws {
-        let result = try await ScenarioRunner.run(
-            Self.scenario(scenario, rate: rate, seconds: seconds), try load.plan(try TargetOptions.parse([])),
-            target: nil, sitePlan: try site.plan(), display: report.display())
-        try report.finish(result)
+        do {
+            let result = try await ScenarioRunner.run(
+                Self.scenario(scenario, rate: rate, seconds: seconds), try load.plan(try TargetOptions.parse([])),
+                target: nil, sitePlan: try site.plan(), display: report.display())
+            try report.finish(result)
+        } catch {
+            throw ExitStatus.of(error)
+        }
     }
 
     static func scenario(_ kind: Kind, rate: Double?, seconds: Double) -> any Scenario {

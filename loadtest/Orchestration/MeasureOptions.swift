@@ -19,9 +19,8 @@ struct MeasureOptions: ParsableArguments {
     var quiet = false
 
     func validate() throws {
-        guard stepSeconds >= 3 else {
-            throw ValidationError("--step-seconds must be 3 at least: samples are of a second")
-        }
+        // Samples are of a second.
+        try OptionRange.check("--step-seconds", stepSeconds, 3...3600)
     }
 
     /// The server on the first processor, everything else, this process too, on the last; where they please with one

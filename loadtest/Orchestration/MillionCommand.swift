@@ -50,19 +50,20 @@ struct MillionCommand: AsyncParsableCommand {
     @OptionGroup(title: "Results") var report: ReportOptions
 
     func validate() throws {
-        guard (1000...10_000_000).contains(sessions) else {
-            throw ValidationError("--sessions must be from 1000 to 10000000")
+        try OptionRange.check("--sessions", sessions, 1000...OptionRange.sessions.upperBound)
+        try OptionRange.check("--sessions-per-node", sessionsPerNode, 100...1_000_000)
+        try OptionRange.check("--notifiers", notifiers, 1...SitePlan.nodesMax)
+        try OptionRange.check("--connects-per-second", connectsPerSecond, OptionRange.perSecond)
+        try OptionRange.check("--rate", rate, OptionRange.perSecond)
+        try OptionRange.check("--drop", drop, 0...sessions)
+        try OptionRange.check("--ping-seconds", pingSeconds, 1...3600)
+        try OptionRange.check("--hold", hold, 0...OptionRange.seconds.upperBound)
+        try OptionRange.check("--reserve", reserve, 0...1_000_000_000)
+        let nodes = (sessions + sessionsPerNode - 1) / sessionsPerNode
+        guard nodes <= SitePlan.nodesMax else {
+            throw ValidationError(
+                "\(nodes) nodes are too many, \(SitePlan.nodesMax) at most: raise --sessions-per-node")
         }
-        guard (100...1_000_000).contains(sessionsPerNode) else {
-            throw ValidationError("--sessions-per-node must be from 100 to 1000000")
-        }
-        guard notifiers >= 1 else { throw ValidationError("--notifiers must be 1 at least") }
-        guard connectsPerSecond > 0, rate > 0 else {
-            throw ValidationError("--connects-per-second and --rate must be above 0")
-        }
-        guard (0...sessions).contains(drop) else { throw ValidationError("--drop must be from 0 to --sessions") }
-        guard (1...3600).contains(pingSeconds) else { throw ValidationError("--ping-seconds must be from 1 to 3600") }
-        guard hold >= 0, reserve >= 0 else { throw ValidationError("--hold and --reserve must not be negative") }
     }
 
     func run() async throws {
@@ -70,10 +71,14 @@ struct MillionCommand: AsyncParsableCommand {
             sessions: sessions, sessionsPerNode: sessionsPerNode, notifiers: notifiers,
             connectsPerSecond: connectsPerSecond, rate: rate, drop: drop, pingSeconds: pingSeconds, holdSeconds: hold,
             reserveBytes: reserve * 1_000_000, executable: apus)
-        let result = try await run.result(report.display())
-        if let document, result.failure == nil {
-            try GeneratedTables.rewrite(document, ["million": MillionRun.table(result)])
+        do {
+            let result = try await run.result(report.display())
+            if let document, result.failure == nil {
+                try GeneratedTables.rewrite(document, ["million": MillionRun.table(result)])
+            }
+            try report.finish(result)
+        } catch {
+            throw ExitStatus.of(error)
         }
-        try report.finish(result)
     }
 }

@@ -15,6 +15,9 @@ struct MillionRun: Sendable {
     var executable: String?
 
     private static let drainSeconds = 150
+    /// Sessions that are there before the first look, so that what is allocated once does not count as sessions'.
+    private static let warmUpMax = 500
+    private var warmUp: Int { min(Self.warmUpMax, sessions / 4) }
 
     var sitePlan: SitePlan {
         var plan = SitePlan(nodes: (sessions + sessionsPerNode - 1) / sessionsPerNode, store: .fleet)
@@ -38,17 +41,23 @@ struct MillionRun: Sendable {
 
     // MARK: The run
 
-    /// Runs it to its end, or to what held it back. Everything is down when it returns or throws.
+    /// Runs it to its end, or to what held it back, which may be its beginning. Everything is down when it returns or throws.
     func result(_ display: LiveDisplay) async throws -> RunResult {
         let plan = sitePlan
-        try checkKernel()
         var result = RunResult(
             scenario: "million", settings: settings(plan), machine: .current(), started: Date().timeIntervalSince1970,
             ended: 0)
         result.notes = plan.notes + notes(plan)
         display.begin("million: \(FigureText.count(sessions)) sessions on \(plan.nodes) nodes")
         display.phase("start \(plan.nodes) nodes")
-        let site = try await Site.start(plan)
+        let site: Site
+        do {
+            try checkKernel()
+            site = try await Site.start(plan)
+        } catch {
+            (result.failure, result.ended) = ("\(error)", Date().timeIntervalSince1970)
+            return result
+        }
         defer { site.stop() }
         result.versions = await site.versions()
         let sampler = ResourceSampler(began: .now, every: Double(loadPlan.sampleSeconds)) {
@@ -78,18 +87,22 @@ struct MillionRun: Sendable {
     }
 
     private func steps(_ run: LoadRun, _ site: Site, _ result: inout RunResult) async throws {
-        // The first samples of the workers, so that what they are before any session does not count as sessions'.
-        try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "start")
-        let (before, redisBefore) = (await look(run, site), await site.redisMemory())
+        _ = try await guarded { try await run.hold(warmUp, phase: "warm-up") }
+        // Until the workers have told what they use.
+        try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "warm-up")
+        var (before, redisBefore) = (await look(run, site), await site.redisMemory())
+        let counted = sessions - warmUp
+        // Theirs by now, and the sessions' all the same.
+        before.resident[.worker, default: 0] -= counted * LoadPlan.bytesPerSession
 
         let connecting = try await guarded { try await run.hold() }
         result.figures.append(
-            RunFigure("connects_per_second", "connects", Double(sessions) / max(connecting, 0.001), "/s"))
+            RunFigure("connects_per_second", "connects", Double(counted) / max(connecting, 0.001), "/s"))
         try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "hold")
         let (held, redisHeld) = (await look(run, site), await site.redisMemory())
-        result.figures += held.figures(since: before, sessions: sessions)
+        result.figures += held.figures(since: before, sessions: counted)
         if let redisBefore, let redisHeld {
-            let each = Double(redisHeld.used - redisBefore.used) / Double(sessions)
+            let each = Double(redisHeld.used - redisBefore.used) / Double(counted)
             result.figures.append(
                 RunFigure(
                     "redis_used_per_session", "memory per session: Redis by its own count", each.rounded(), "bytes"))
@@ -151,8 +164,13 @@ struct MillionRun: Sendable {
         }
     }
 
-    /// SIGTERM to every node at once.
+    /// SIGTERM to every node at once. The workers stay: they tell how each session ended.
     private func drain(_ run: LoadRun, _ site: Site, _ result: inout RunResult) async throws {
+        if !result.checks.held {
+            // What was found just now comes with the next samples, and is none of the drain's.
+            try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "judged")
+        }
+        let before = SessionEnds(await run.outcome().log)
         try await run.letGo()
         let began = ContinuousClock.now
         let statuses = await site.drain(within: Double(Self.drainSeconds))
@@ -160,6 +178,14 @@ struct MillionRun: Sendable {
         let clean = statuses.count { $0 == 0 }
         result.figures.append(RunFigure("drain_seconds", "drain of all nodes", took, "s"))
         result.figures.append(RunFigure("drained_nodes", "nodes that ended with status 0", Double(clean)))
+        // The last samples are on their way.
+        try await run.pass(Double(2 * loadPlan.sampleSeconds) + 1, phase: "drained")
+        let ends = SessionEnds(await run.outcome().log).since(before)
+        result.figures.append(
+            RunFigure(
+                "drained_sessions", "sessions closed with \(SessionEnds.draining)",
+                Double(ends.codes[SessionEnds.draining] ?? 0)))
+        ends.judgeDrain(&result.checks)
         guard clean == statuses.count else {
             throw SiteError(
                 "\(statuses.count - clean) of \(statuses.count) nodes did not drain within \(Self.drainSeconds) s")
@@ -215,8 +241,8 @@ struct MillionRun: Sendable {
         [
             RunSetting("sessions", sessions), RunSetting("nodes", plan.nodes),
             RunSetting("of them notifiers", notifiers),
-            RunSetting("connects per second", Int(connectsPerSecond)),
-            RunSetting("notifications per second", Int(rate)),
+            RunSetting("connects per second", FigureText.number(connectsPerSecond)),
+            RunSetting("notifications per second", FigureText.number(rate)),
             RunSetting("dropped and resumed", drop), RunSetting("APUS_PING_SECONDS", pingSeconds),
         ]
     }

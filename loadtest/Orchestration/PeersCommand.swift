@@ -22,6 +22,10 @@ struct PeersCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        do { try await measureServers() } catch { throw ExitStatus.of(error) }
+    }
+
+    private func measureServers() async throws {
         let machine = measure.machine(Executables.processors())
         let comparison = Comparison(bench: try await measure.bench())
         let display = measure.display()
@@ -41,9 +45,11 @@ struct PeersCommand: AsyncParsableCommand {
         }
         let table = Comparison.table(lines)
         Terminal.write("\n" + table, to: STDOUT_FILENO)
-        guard let document = measure.document else { return }
-        try GeneratedTables.rewrite(
-            document, ["peers": BenchText.heading(machine, versions) + ". Payloads of 100 bytes.\n\n" + table])
+        if let document = measure.document {
+            try GeneratedTables.rewrite(
+                document, ["peers": BenchText.heading(machine, versions) + ". Payloads of 100 bytes.\n\n" + table])
+        }
+        try ExitStatus.check(lines.flatMap(\.verdicts))
     }
 
     private static func text(_ result: RunResult) -> String {

@@ -96,7 +96,14 @@ final class PipelinePublisher: Publisher {
     private func broken() {
         guard !isBroken else { return }
         isBroken = true
-        outcome(Ticket(session: -1, number: 0), .unknown("the server closed the connection of a publisher"))
+        outcome(Ticket(session: -1, number: 0), .unanswered("the server closed the connection of a publisher"))
+    }
+
+    func giveUp() {
+        guard !isBroken else { return }
+        for _ in 0..<inFlight {
+            outcome(Ticket(session: -1, number: 0), .unanswered("the server did not answer before the end of the run"))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ enum FigureText {
     static func number(_ value: Double) -> String {
         guard value.isFinite else { return "–" }
         let size = abs(value)
+        guard size < 1e18 else { return String(format: "%.3g", value) }
         // Sums of tenths are seldom whole by the last bit.
         if size >= 100 || abs(value - value.rounded()) < 1e-6 { return count(Int(value.rounded())) }
         return fixed(value, size >= 10 ? 1 : 2)
@@ -47,7 +48,8 @@ enum FigureText {
 
     /// `45 s`, `2:05 min`, `1:02:03 h`
     static func duration(_ seconds: Double) -> String {
-        let whole = Int(max(0, seconds).rounded())
+        guard seconds.isFinite else { return "–" }
+        let whole = Int(min(max(0, seconds), 1e15).rounded())
         if whole < 60 { return "\(whole) s" }
         let parts = [whole / 3600, whole / 60 % 60, whole % 60].map { ($0 < 10 ? "0" : "") + "\($0)" }
         return whole < 3600 ? "\(whole / 60):\(parts[2]) min" : "\(whole / 3600):\(parts[1]):\(parts[2]) h"

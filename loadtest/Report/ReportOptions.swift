@@ -26,16 +26,13 @@ struct ReportOptions: ParsableArguments {
     /// Shows a run while it goes on; on standard error, so that results can be piped.
     func display() -> LiveDisplay { LiveDisplay(form: quiet ? .none : .of(STDERR_FILENO)) }
 
-    /// Writes the files and the text. - Throws: `ExitCode` 1 when the checks did not hold, 2 when the run came to no end.
+    /// Writes the files and the text. - Throws: `ExitStatus.broken` when the checks did not hold, `.incomplete` when the
+    /// run came to no end.
     func finish(_ result: RunResult) throws {
         if let jsonFile { try RunFile.json(result).write(to: URL(fileURLWithPath: jsonFile)) }
         if let htmlFile { try Data(HTMLReport.page(result).utf8).write(to: URL(fileURLWithPath: htmlFile)) }
         Terminal.write(TextReport.text(result), to: STDOUT_FILENO)
-        switch result.verdict {
-        case .held: break
-        case .broken: throw ExitCode(1)
-        case .incomplete: throw ExitCode(2)
-        }
+        try ExitStatus.check([result.verdict])
     }
 }
 

@@ -26,6 +26,16 @@ struct RunChecks: Codable, Equatable, Sendable {
         for offender in other.offenders { keep(offender) }
     }
 
+    /// A run that published and of which nothing arrived has verified nothing: its checks hold of nothing.
+    mutating func noteNothingVerified(published: Int) {
+        guard published > 0, verified == 0 else { return }
+        add(
+            .nothingVerified,
+            Offender(
+                .nothingVerified, user: "all", expected: "some of \(FigureText.count(published)) published",
+                got: "nothing"))
+    }
+
     private mutating func keep(_ offender: Offender) {
         if offenders.count(where: { $0.check == offender.check }) < Self.offendersMax { offenders.append(offender) }
     }
@@ -56,8 +66,12 @@ enum RunCheck: String, Codable, CaseIterable, CodingKeyRepresentable, Sendable {
     case unexpectedResync
     /// A resume that did not bring all that was missed.
     case incompleteResume
-    /// A session that never came in (again), or a request that was refused for good.
+    /// A session that never came in (again), or a request or a publish that was refused for good.
     case refused
+    /// A request or a publish that got no answer.
+    case unanswered
+    /// Something was published, and nothing came.
+    case nothingVerified
 
     var title: String {
         switch self {
@@ -68,6 +82,8 @@ enum RunCheck: String, Codable, CaseIterable, CodingKeyRepresentable, Sendable {
         case .unexpectedResync: "unexpected resyncs"
         case .incompleteResume: "incomplete resumes"
         case .refused: "refused"
+        case .unanswered: "unanswered"
+        case .nothingVerified: "nothing verified"
         }
     }
 }

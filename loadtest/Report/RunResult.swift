@@ -76,9 +76,9 @@ enum Timed: String, Codable, CaseIterable, CodingKeyRepresentable, Sendable {
     case delivery
     /// Request → its reply (`send` → `ok`).
     case reply
-    /// TCP connect → `welcome`.
+    /// First TCP connect → the first `welcome`.
     case connect
-    /// TCP connect → the last missed event of a resume.
+    /// When it was due to be back → the last missed event of a resume.
     case resume
 
     var title: String {
@@ -86,7 +86,7 @@ enum Timed: String, Codable, CaseIterable, CodingKeyRepresentable, Sendable {
         case .delivery: "publish to socket"
         case .reply: "request to reply"
         case .connect: "connect to welcome"
-        case .resume: "connect to caught up"
+        case .resume: "due back to caught up"
         }
     }
 }

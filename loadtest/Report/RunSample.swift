@@ -21,7 +21,7 @@ struct RunCounts: Codable, Equatable, Sendable {
     var connects = 0
     /// Sessions that came back with a `resume`.
     var resumes = 0
-    /// What was handed to NATS, HTTP or a socket (and, where there is an acknowledgement, acknowledged).
+    /// What was handed to NATS, HTTP or a socket, or waits for its session.
     var publishes = 0
     /// Events that reached a session and count for the scenario.
     var deliveries = 0
@@ -31,7 +31,7 @@ struct RunCounts: Codable, Equatable, Sendable {
     var deferred = 0
     /// Connections that ended without being asked to.
     var drops = 0
-    /// What should not happen and is not one of the checks: refused tokens, failed connects, unreadable frames.
+    /// What should not happen and is not one of the checks: refused tokens, failed connects, refused upgrades.
     var errors = 0
     /// Bytes of frames that came in.
     var bytes = 0

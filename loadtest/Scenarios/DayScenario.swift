@@ -11,26 +11,34 @@ struct DayScenario: Scenario {
     var factor: Double
 
     var name: String { "day" }
-    var settings: [RunSetting] { [RunSetting("seconds", Int(seconds)), RunSetting("times as busy", "\(factor)")] }
+    var settings: [RunSetting] {
+        [
+            RunSetting("seconds", FigureText.number(seconds)), RunSetting("times as busy", FigureText.number(factor)),
+        ]
+    }
 
     func perform(_ context: ScenarioContext) async throws -> [RunFigure] {
         let run = context.run
         try await run.hold()
         let all = Double(context.plan.sessions) * factor
-        let before = await run.totals
-        let took = try await run.perform(
+        let began = run.elapsedSeconds()
+        try await run.perform(
             [
                 .init(.churn, rate: all * Self.perSession.connects),
                 .init(.notify, rate: all * Self.perSession.notifications),
                 .init(.send, rate: all * Self.perSession.messages),
             ], seconds: seconds, phase: "day")
+        let ended = run.elapsedSeconds()
         try await run.settle()
-        let after = await run.totals
+        let within = try await run.samples(from: began + LoadRun.headStartSeconds, to: ended)
         return [
-            RunFigure("delivered_per_second", "delivered", Double(after.deliveries - before.deliveries) / took, "/s"),
-            RunFigure("resumes_per_second", "resumes", Double(after.resumes - before.resumes) / took, "/s"),
-        ]
+            within.figure("delivered_per_second", "delivered", \.deliveries),
+            within.figure("resumes_per_second", "resumes", \.resumes),
+        ].compactMap { $0 }
     }
+
+    /// More than that is no day.
+    static let factors = 0.001...10_000.0
 }
 
 struct DayCommand: ScenarioCommand {
@@ -41,10 +49,7 @@ struct DayCommand: ScenarioCommand {
             make of 1.2 million sessions in their busiest hour. --times makes it busier.
             """)
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
+    @OptionGroup var options: ScenarioOptions
 
     @Option(help: "How long, in seconds.")
     var seconds = 60.0
@@ -53,8 +58,8 @@ struct DayCommand: ScenarioCommand {
     var times = 1.0
 
     func validate() throws {
-        guard seconds > 0 else { throw ValidationError("--seconds must be above 0") }
-        guard times > 0 else { throw ValidationError("--times must be above 0") }
+        try OptionRange.check("--seconds", seconds, OptionRange.seconds)
+        try OptionRange.check("--times", times, DayScenario.factors)
     }
 
     func scenario() -> DayScenario { DayScenario(seconds: seconds, factor: times) }

@@ -9,7 +9,9 @@ struct IdleScenario: Scenario {
 
     var name: String { "idle" }
     var publishes: Bool { false }
-    var settings: [RunSetting] { [RunSetting("seconds", Int(seconds)), RunSetting("warm-up sessions", warmUp)] }
+    var settings: [RunSetting] {
+        [RunSetting("seconds", FigureText.number(seconds)), RunSetting("warm-up sessions", warmUp)]
+    }
 
     func perform(_ context: ScenarioContext) async throws -> [RunFigure] {
         let run = context.run
@@ -62,10 +64,7 @@ struct IdleCommand: ScenarioCommand {
             them are notified and must get it exactly once. Memory is known only of nodes that this command starts.
             """)
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
+    @OptionGroup var options: ScenarioOptions
 
     @Option(help: "How long to hold them, in seconds.")
     var seconds = 10.0
@@ -74,8 +73,8 @@ struct IdleCommand: ScenarioCommand {
     var warmUp = 500
 
     func validate() throws {
-        guard seconds >= 0 else { throw ValidationError("--seconds must not be negative") }
-        guard warmUp >= 0 else { throw ValidationError("--warm-up must not be negative") }
+        try OptionRange.check("--seconds", seconds, 0...OptionRange.seconds.upperBound)
+        try OptionRange.check("--warm-up", warmUp, 0...OptionRange.sessions.upperBound)
     }
 
     func scenario() -> IdleScenario { IdleScenario(seconds: seconds, warmUp: warmUp) }

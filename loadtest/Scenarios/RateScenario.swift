@@ -11,34 +11,46 @@ struct RateScenario: Scenario {
     var each = false
 
     var settings: [RunSetting] {
-        var settings = [RunSetting("per second", Int(rate))]
-        settings.append(each ? RunSetting("to", "every session once") : RunSetting("seconds", Int(seconds)))
+        var settings = [RunSetting("per second", FigureText.number(rate))]
+        settings.append(
+            each ? RunSetting("to", "every session once") : RunSetting("seconds", FigureText.number(seconds)))
         if topics > 0 { settings.append(RunSetting("topics", topics)) }
         return settings
     }
 
     var publishes: Bool { kind != .send }
 
-    func adjust(_ plan: inout LoadPlan) { plan.topics = topics }
+    func adjust(_ plan: inout LoadPlan) {
+        // Those that never read are filled through a topic.
+        let isFilled = plan.slowShare > 0 && plan.peer == nil
+        plan.topics = topics == 0 && isFilled ? 1 : topics
+    }
 
     func perform(_ context: ScenarioContext) async throws -> [RunFigure] {
         let run = context.run
         try await run.hold()
-        let before = await run.totals
-        let nodesBefore = context.nodes()
+        let slow = SlowReaders(context)
+        let behindBefore = await slow?.timesBehind()
+        try await slow?.fill()
+        let (began, nodesBefore) = (run.elapsedSeconds(), context.nodes())
         let took = try await run.perform([.init(kind, rate: rate, each: each)], seconds: seconds, phase: "publish")
-        let nodesAfter = context.nodes()
+        let (ended, nodesAfter) = (run.elapsedSeconds(), context.nodes())
+        let behind = await slow?.timesBehind()
         try await run.settle()
-        let counts = await run.totals
+        let within = try await run.samples(from: began + LoadRun.headStartSeconds, to: ended)
         var figures = [
-            RunFigure("published_per_second", "published", Double(counts.publishes - before.publishes) / took, "/s"),
-            RunFigure("delivered_per_second", "delivered", Double(counts.deliveries - before.deliveries) / took, "/s"),
-        ]
+            within.figure("published_per_second", "published", \.publishes),
+            within.figure("delivered_per_second", "delivered", \.deliveries),
+        ].compactMap { $0 }
         if let nodesBefore, let nodesAfter {
             figures.append(
                 RunFigure(
                     "node_cpu_percent", "CPU of the nodes while publishing",
                     (nodesAfter.cpuSeconds - nodesBefore.cpuSeconds) / took * 100, "%"))
+        }
+        if let behind, let behindBefore {
+            figures.append(
+                RunFigure("sessions_behind", "sessions that the nodes found behind", Double(behind - behindBefore)))
         }
         return figures
     }
@@ -49,12 +61,12 @@ struct RateOptions: ParsableArguments {
     @Option(help: "How many per second, all together.")
     var rate = 100.0
 
-    @Option(help: "How long, in seconds.")
+    @Option(help: "How long, in seconds. Rates are those of the whole seconds within: two at least.")
     var seconds = 10.0
 
     func validate() throws {
-        guard rate > 0 else { throw ValidationError("--rate must be above 0") }
-        guard seconds > 0 else { throw ValidationError("--seconds must be above 0") }
+        try OptionRange.check("--rate", rate, OptionRange.perSecond)
+        try OptionRange.check("--seconds", seconds, OptionRange.seconds)
     }
 }
 
@@ -66,11 +78,8 @@ struct NotifyCommand: ScenarioCommand {
             come exactly once, and every seq of every session once and in order.
             """)
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
+    @OptionGroup var options: ScenarioOptions
     @OptionGroup var rates: RateOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
 
     @Flag(help: "One to every session, in turn, instead of random ones for --seconds.")
     var each = false
@@ -85,11 +94,8 @@ struct LiveCommand: ScenarioCommand {
         commandName: "live", abstract: "Live events to random users at a rate.",
         discussion: "Each is numbered per user: all must come, in order.")
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
+    @OptionGroup var options: ScenarioOptions
     @OptionGroup var rates: RateOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
 
     func scenario() -> RateScenario {
         RateScenario(kind: .live, name: "live", rate: rates.rate, seconds: rates.seconds)
@@ -101,11 +107,8 @@ struct BroadcastCommand: ScenarioCommand {
         commandName: "broadcast", abstract: "Live events to topics at a rate; every session hears one topic.",
         discussion: "Each is numbered per topic: every session must get all of its topic, in order.")
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
+    @OptionGroup var options: ScenarioOptions
     @OptionGroup var rates: RateOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
 
     @Option(help: "Topics; session n hears topic n modulo this.")
     var topics = 1
@@ -128,11 +131,8 @@ struct DirectCommand: ScenarioCommand {
             in the order of its author, numbered without holes.
             """)
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
+    @OptionGroup var options: ScenarioOptions
     @OptionGroup var rates: RateOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
 
     func scenario() -> RateScenario {
         RateScenario(kind: .send, name: "dm", rate: rates.rate, seconds: rates.seconds)

@@ -41,24 +41,33 @@ struct ScenarioContext: Sendable {
 enum ScenarioRunner {
     /// - Parameters:
     ///   - target: An installation that runs; nil starts `sitePlan`.
+    /// - Returns: What it came to; with `failure` when it did not come to its end, or not even to its beginning.
+    /// - Throws: `ValidationError` when there is nowhere to publish to.
     static func run(
         _ scenario: some Scenario, _ plan: LoadPlan, target: Target?, sitePlan: SitePlan, display: LiveDisplay
     ) async throws -> RunResult {
         let canPublish = target.map { $0.nats != nil || !$0.backends.isEmpty } ?? true
         guard canPublish || !scenario.publishes else {
-            throw LoadError("\(scenario.name) publishes: say where to with --nats, or with --backend and --api-key")
+            throw ValidationError(
+                "\(scenario.name) publishes: say where to with --nats, or with --backend and --api-key")
         }
-        let site = target == nil ? try await Site.start(sitePlan) : nil
-        defer { site?.stop() }
         var plan = plan
-        scenario.adjust(&plan)
         plan.peer = sitePlan.peer
+        scenario.adjust(&plan)
         var result = RunResult(
             scenario: scenario.name, settings: settings(scenario, plan, target, sitePlan),
             machine: .current(), started: Date().timeIntervalSince1970, ended: 0)
-        result.versions = await site?.versions() ?? [:]
-        result.notes = site.map { $0.plan.notes } ?? []
+        result.notes = target == nil ? sitePlan.notes : []
         display.begin("\(scenario.name): \(FigureText.count(plan.sessions)) sessions")
+        let site: Site?
+        do {
+            site = target == nil ? try await Site.start(sitePlan) : nil
+        } catch {
+            (result.failure, result.ended) = ("\(error)", Date().timeIntervalSince1970)
+            return result
+        }
+        defer { site?.stop() }
+        result.versions = await site?.versions() ?? [:]
         let sampler = ResourceSampler(began: .now) { await site?.redisMemory()?.used }
         if let site { sampler.watch(site) }
         sampler.start()
@@ -90,7 +99,8 @@ enum ScenarioRunner {
         _ scenario: some Scenario, _ plan: LoadPlan, _ target: Target?, _ site: SitePlan
     ) -> [RunSetting] {
         var settings = [
-            RunSetting("sessions", plan.sessions), RunSetting("connects per second", Int(plan.connectsPerSecond)),
+            RunSetting("sessions", plan.sessions),
+            RunSetting("connects per second", FigureText.number(plan.connectsPerSecond)),
             RunSetting("payload bytes", plan.payloadBytes),
         ]
         settings += scenario.settings
@@ -107,21 +117,30 @@ enum ScenarioRunner {
     }
 }
 
-/// A scenario as a subcommand: where to, how much, and what becomes of the result.
+/// What all scenarios are asked: where to, how much, and what becomes of the result.
+struct ScenarioOptions: ParsableArguments {
+    @OptionGroup(title: "Where to") var target: TargetOptions
+    @OptionGroup(title: "How much") var load: LoadOptions
+    @OptionGroup(title: "A site of its own") var site: SiteOptions
+    @OptionGroup(title: "Results") var report: ReportOptions
+}
+
+/// A scenario as a subcommand.
 protocol ScenarioCommand: AsyncParsableCommand {
     associatedtype Work: Scenario
-    var target: TargetOptions { get }
-    var load: LoadOptions { get }
-    var site: SiteOptions { get }
-    var report: ReportOptions { get }
+    var options: ScenarioOptions { get }
     func scenario() -> Work
 }
 
 extension ScenarioCommand {
     func run() async throws {
-        let result = try await ScenarioRunner.run(
-            scenario(), try load.plan(target), target: target.target(), sitePlan: try site.plan(),
-            display: report.display())
-        try report.finish(result)
+        do {
+            let result = try await ScenarioRunner.run(
+                scenario(), try options.load.plan(options.target), target: options.target.target(),
+                sitePlan: try options.site.plan(), display: options.report.display())
+            try options.report.finish(result)
+        } catch {
+            throw ExitStatus.of(error)
+        }
     }
 }

@@ -15,7 +15,8 @@ struct StormScenario: Scenario {
     var settings: [RunSetting] {
         [
             RunSetting("dropped", drop.map { FigureText.count($0) } ?? "all"),
-            RunSetting("away", "\(pauseMilliseconds) ms"), RunSetting("notifications per second", Int(rate)),
+            RunSetting("away", "\(pauseMilliseconds) ms"),
+            RunSetting("notifications per second", FigureText.number(rate)),
         ]
     }
 
@@ -54,10 +55,7 @@ struct StormCommand: ScenarioCommand {
             4503) does so as told.
             """)
 
-    @OptionGroup(title: "Where to") var target: TargetOptions
-    @OptionGroup(title: "How much") var load: LoadOptions
-    @OptionGroup(title: "A site of its own") var site: SiteOptions
-    @OptionGroup(title: "Results") var report: ReportOptions
+    @OptionGroup var options: ScenarioOptions
 
     @Option(help: "How many to break; by default all.")
     var drop: Int?
@@ -72,9 +70,10 @@ struct StormCommand: ScenarioCommand {
     var seconds = 5.0
 
     func validate() throws {
-        guard rate >= 0 else { throw ValidationError("--rate must not be negative") }
-        guard (0...600_000).contains(away) else { throw ValidationError("--away must be from 0 to 600000") }
-        guard (0.0...3600.0).contains(seconds) else { throw ValidationError("--seconds must be from 0 to 3600") }
+        if let drop { try OptionRange.check("--drop", drop, 0...OptionRange.sessions.upperBound) }
+        try OptionRange.check("--rate", rate, 0...OptionRange.perSecond.upperBound)
+        try OptionRange.check("--away", away, 0...600_000)
+        try OptionRange.check("--seconds", seconds, 0...3600)
     }
 
     func scenario() -> StormScenario {

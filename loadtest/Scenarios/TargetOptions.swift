@@ -30,8 +30,15 @@ struct TargetOptions: ParsableArguments {
     var userPrefix = "u"
 
     func validate() throws {
-        if urls.isEmpty {
-            for (option, value) in [("--backend", backend), ("--nats", nats), ("--secret", secret)] where value != nil {
+        guard userPrefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x2E }) else {
+            throw ValidationError("--user-prefix: only characters that a user id and a NATS subject may have")
+        }
+        guard !urls.isEmpty else {
+            let given = [
+                ("--backend", backend), ("--nats", nats), ("--secret", secret), ("--tokens", tokenFile),
+                ("--api-key", apiKey), ("--nats-prefix", natsPrefix == "apus" ? nil : natsPrefix),
+            ]
+            for (option, value) in given where value != nil {
                 throw ValidationError("\(option) belongs to an installation that runs: give its --url too")
             }
             return
@@ -41,9 +48,6 @@ struct TargetOptions: ParsableArguments {
         }
         if backend != nil, nats == nil, apiKey == nil {
             throw ValidationError("--backend needs --api-key, one of the installation's APUS_API_KEYS")
-        }
-        guard userPrefix.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C && $0 != 0x2E }) else {
-            throw ValidationError("--user-prefix: only characters that a user id and a NATS subject may have")
         }
     }
 
@@ -75,33 +79,35 @@ struct LoadOptions: ParsableArguments {
     @Option(help: "Bytes of each payload (a JSON object), at least 72.")
     var bytes = 100
 
-    @Option(help: "The share of sessions that never read, 0 to 1; they are not checked.")
+    @Option(
+        help: """
+            The share of sessions that never read, 0 to 1; they are not checked. At a rate, a site that is started here sends \
+            them large events first, until its nodes hold something back.
+            """)
     var slow = 0.0
 
     @Option(help: "How long to wait at the end for what has not come, in seconds; then it is lost.")
     var settle = 15.0
 
     func validate() throws {
-        guard (0.0...600.0).contains(settle) else { throw ValidationError("--settle must be from 0 to 600") }
-        guard (1...10_000_000).contains(sessions) else {
-            throw ValidationError("--sessions must be from 1 to 10000000")
-        }
-        guard connectsPerSecond > 0 else { throw ValidationError("--connects-per-second must be above 0") }
-        if let workers, !(1...1000).contains(workers) { throw ValidationError("--workers must be from 1 to 1000") }
-        guard (Marker.payloadBytesMin...16_000).contains(bytes) else {
-            throw ValidationError("--bytes must be from \(Marker.payloadBytesMin) to 16000")
-        }
-        guard (0.0...1.0).contains(slow) else { throw ValidationError("--slow must be from 0 to 1") }
+        try OptionRange.check("--settle", settle, 0...600)
+        try OptionRange.check("--sessions", sessions, OptionRange.sessions)
+        try OptionRange.check("--connects-per-second", connectsPerSecond, OptionRange.perSecond)
+        if let workers { try OptionRange.check("--workers", workers, 1...1000) }
+        try OptionRange.check("--bytes", bytes, Marker.payloadBytesMin...16_000)
+        try OptionRange.check("--slow", slow, 0...1)
         if let sources {
             do { _ = try LoadPlan.sources(sources) } catch { throw ValidationError("\(error)") }
         }
     }
 
+    /// - Throws: `ValidationError` that names what makes no sense.
     func plan(_ target: TargetOptions) throws -> LoadPlan {
         var plan = LoadPlan(sessions: sessions, connectsPerSecond: connectsPerSecond, workers: workers)
         plan.sources = try sources.map { try LoadPlan.sources($0) } ?? []
         (plan.payloadBytes, plan.slowShare, plan.settleSeconds) = (bytes, slow, settle)
         (plan.userPrefix, plan.tokenFile) = (target.userPrefix, target.tokenFile)
+        do { try plan.checkTokens() } catch { throw ValidationError("\(error)") }
         return plan
     }
 }

@@ -3,13 +3,14 @@ import Spawn
 import Synchronization
 
 /// Nodes, and the Redis and NATS between them, in processes of their own: on free ports of 127.0.0.1, with data in one
-/// temporary folder. All of it is gone after `stop`, and when this program is interrupted.
+/// temporary folder. All of it is gone after `stop`, and a second after this program's end, even when that is SIGKILL.
 final class Site: Sendable {
     static let secret = "a-secret-of-the-load-test-with-32-bytes"
     static let apiKey = "an-api-key-of-the-load-test"
 
     let plan: SitePlan
     private let folder: URL
+    private let folderGuard: FolderGuard
     private let state = Mutex(State())
 
     private struct State {
@@ -40,6 +41,7 @@ final class Site: Sendable {
         folder = FileManager.default.temporaryDirectory
             .appendingPathComponent("apus-loadtest-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folderGuard = try FolderGuard(folder)
     }
 
     var target: Target { state.withLock { $0.target } }
@@ -58,6 +60,7 @@ final class Site: Sendable {
         for process in processes.reversed() { process.process.signal(SIGKILL) }
         for process in processes { process.process.waitUntilExit() }
         try? FileManager.default.removeItem(at: folder)
+        folderGuard.stop()
         Teardown.remove(self)
     }
 

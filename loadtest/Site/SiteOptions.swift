@@ -25,7 +25,7 @@ struct SiteOptions: ParsableArguments {
     var settings: [String] = []
 
     func validate() throws {
-        guard (1...500).contains(nodes) else { throw ValidationError("--nodes must be from 1 to 500") }
+        try OptionRange.check("--nodes", nodes, 1...SitePlan.nodesMax)
         if let peer { _ = try Peers.named(peer) }
         _ = try plan()
     }

@@ -7,6 +7,8 @@ struct SitePlan: Equatable, Sendable {
         case fleet
     }
 
+    static let nodesMax = 500
+
     var nodes = 1
     var store = Store.embedded
     /// Another server instead of nodes, by its name in `Peers`.
@@ -36,7 +38,9 @@ struct SitePlan: Equatable, Sendable {
 
     func check() throws {
         if let peer { _ = try Peers.named(peer).executable() }
-        guard nodes >= 1, nodes <= 500 else { throw SiteError("a site has 1 to 500 nodes, not \(nodes)") }
+        guard (1...Self.nodesMax).contains(nodes) else {
+            throw SiteError("a site has 1 to \(Self.nodesMax) nodes, not \(nodes)")
+        }
         guard store == .fleet || nodes == 1 else {
             throw SiteError("\(nodes) nodes need Redis and NATS between them: an embedded node is alone")
         }

@@ -1,7 +1,7 @@
 import Foundation
 import Spawn
 
-/// One server of a site: a process with its own folder and log.
+/// One server of a site: a process with its own folder and log. It ends with this program, even with one that was killed.
 final class SiteProcess: Sendable {
     let name: String
     let role: ProcessSeries.Role
@@ -37,8 +37,8 @@ final class SiteProcess: Sendable {
             return try FileHandle(forWritingTo: url)
         }
         defer { for file in files { try? file.close() } }
-        process = try ChildProcess.start(
-            executable, arguments,
+        process = try ChildProcess.startTied(
+            by: try Executables.find("setpriv", remedy: "it is in the package util-linux"), executable, arguments,
             environment: ProcessInfo.processInfo.environment.merging(environment) { _, new in new },
             folder: folder.path, output: files[0].fileDescriptor, error: files[1].fileDescriptor)
     }

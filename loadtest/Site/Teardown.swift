@@ -2,7 +2,7 @@ import Dispatch
 import Foundation
 import Synchronization
 
-/// Takes sites down when this program is interrupted: servers that outlive it would keep memory and ports.
+/// Takes sites down when this program is interrupted, before it ends. Whatever else ends it, the kernel does that.
 enum Teardown {
     private static let state = Mutex(State())
 
