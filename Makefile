@@ -76,16 +76,16 @@ million: ## A million sessions on this machine, each notified and verified (abou
 	@.build/release/apus-loadtest million --document docs/performance.md --json .build/million.json \
 		--html .build/million.html
 
-bench-idle: ## Memory per idle session, over 10,000 sessions
-	@scripts/setup run
-	@swift build -c release
-	@.build/release/apus-loadtest idle --sessions 10000
-
-bench-dm: ## Direct messages: latency, rate and bytes, embedded and on Redis and NATS
+bench-idle: ## Memory per idle session, over 10,000 sessions that are registered in Redis
 	@scripts/setup test
 	@swift build -c release
-	@.build/release/apus-loadtest dm
-	@.build/release/apus-loadtest dm --fleet
+	@.build/release/apus-loadtest idle --fleet --sessions 10000
+
+bench-dm: ## Direct messages at 300/s: latency, embedded and with two nodes on Redis and NATS
+	@scripts/setup test
+	@swift build -c release
+	@.build/release/apus-loadtest dm --rate 300
+	@.build/release/apus-loadtest dm --fleet --nodes 2 --rate 300
 
 bench-peers: ## Apus beside nats-server, Nchan, uWebSockets and plain SwiftNIO, one core each
 	@scripts/setup test
