@@ -258,7 +258,7 @@ public final class Node: Sendable {
         for shard in context.hub.shards { shard.stopSweeping() }
         context.directory.removeAll()
         // The lease is kept meanwhile: events are still taken here.
-        if let api { await end(api, by: deadline) }
+        if let api { await end(api, by: deadline - min(deadline, Self.endNanoseconds)) }
         for task in tasks { task.cancel() }
         // Whoever waits for the store must have its answer before the store is closed and the loops end.
         for _ in 0..<60 where context.directory.pendingRemovals > 0 || roundsUnderWay.current > 0 {
@@ -272,6 +272,9 @@ public final class Node: Sendable {
 
     /// What a request that has come whole takes at most: the store's deadline, and some.
     private static let answerNanoseconds = UInt64(Limits.storeDeadlineMilliseconds + 500) * 1_000_000
+
+    /// What follows the backend listener's end takes at most, also when the store does not answer.
+    private static let endNanoseconds: UInt64 = 5_000_000_000
 
     /// Ends the backend listener. A batch that is still coming in has until the deadline, one that has come its answer in
     /// any case. Then all is cut off: one backend that sends or takes nothing more would keep this process, its place on

@@ -18,8 +18,12 @@ extension RedisStore: ConversationStore {
         pool.sendEach([mark, call.command(digest)]) { [self] answers in
             let outcome = answers[1].flatMap { call.answer($0) }
             switch (answers[0], outcome) {
-            case (.failure, .success(let outcome)) where outcome.isToBeFannedOut:
-                markElsewhere(conversation, now: nowMilliseconds)
+            case (.failure, .success(let commit)) where commit.isToBeFannedOut:
+                // Nothing is ok of which nobody would know after a crash.
+                return markElsewhere(conversation, now: nowMilliseconds) { done($0.flatMap { outcome }) }
+            case (.failure, .failure(let error)) where error.outcome == .unknown:
+                // It may be done all the same.
+                markElsewhere(conversation, now: nowMilliseconds) { _ in }
             case (.success, .success(let outcome)) where !outcome.isToBeFannedOut: finish(ticket) { _ in }
             case (.success, .failure(let error)) where error.outcome == .notStored: finish(ticket) { _ in }
             default: break
@@ -30,13 +34,25 @@ extension RedisStore: ConversationStore {
 
     /// In a Cluster the shard of the mark may be away while the conversation's is there: a mark goes to another one, for a
     /// sweeper. Claims look at all of them.
-    private func markElsewhere(_ conversation: ConversationID, now: Int64, tried: Int = 1) {
-        guard tried < RedisKeys.fanOutShards else { return }
+    ///
+    /// - Parameter done: Fails as unknown, for the entry is there, when no shard of some can be reached.
+    private func markElsewhere(
+        _ conversation: ConversationID, now: Int64, tried: Int = 1, _ done: @escaping Completion<Void>
+    ) {
         let ticket = FanOutMark.spare(of: conversation, shardsOn: tried)
         pool.send(FanOutMark.put(ticket, now: now)) { [self] result in
-            if case .failure = result { markElsewhere(conversation, now: now, tried: tried + 1) }
+            switch result {
+            case .success: done(.success(()))
+            case .failure where tried < Self.sparesMax:
+                markElsewhere(conversation, now: now, tried: tried + 1, done)
+            case .failure(let error):
+                done(.failure(StoreError(.unknown, "it is stored, and not marked for the sweepers: \(error.message)")))
+            }
         }
     }
+
+    /// Shards are spread over masters by the hash of their names: so many are not all on one.
+    private static let sparesMax = 8
 
     public func entries(
         of conversation: ConversationID, for member: UserID?, after position: EntryPosition?, limit: Int,

@@ -15,17 +15,24 @@ extension RedisStore {
         }
         pool.sendEach([due.command(dueDigest, lane: call.keys.first), call.command(digest)]) { [self] answers in
             let outcome = answers[1].flatMap { call.answer($0) }
-            if case .failure = answers[0], case .success = outcome { noteElsewhere(user, at: over) }
-            done(outcome)
+            guard case .failure = answers[0], case .success = outcome else { return done(outcome) }
+            noteElsewhere(user, at: over) { done(outcome) }
         }
     }
 
     /// In a Cluster the shard of the note may be away while the user's is there: the note goes to another one. Claims look at
     /// all of them.
-    private func noteElsewhere(_ user: UserID, at over: Int64, tried: Int = 1) {
-        guard tried < RedisKeys.dueShards else { return }
+    ///
+    /// - Parameter done: Also when no shard could be reached: then the item is over without an event that says so.
+    private func noteElsewhere(
+        _ user: UserID, at over: Int64, tried: Int = 1, _ done: @escaping @Sendable () -> Void
+    ) {
         run(.dueAdd(user, at: over, shardsOn: tried)) { [self] result in
-            if case .failure = result { noteElsewhere(user, at: over, tried: tried + 1) }
+            if case .failure = result, tried < RedisKeys.dueShards / 2 {
+                noteElsewhere(user, at: over, tried: tried + 1, done)
+            } else {
+                done()
+            }
         }
     }
 

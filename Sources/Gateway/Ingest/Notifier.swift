@@ -97,15 +97,18 @@ final class Notifier: Sendable {
         // Named by the event, so a letter whose acknowledgement was lost is not stored twice.
         let name = "dead-\(node.subjects.inStream)-\(event.nameInStream)"
         node.bus.publishDurable(letter.whole(to: node.subjects.dead), dedupID: name) { result in
-            guard case .failure(let error) = result, error.outcome == .notStored else {
-                return self.buried(event, result)
-            }
+            guard case .failure(let error) = result, error.outcome == .notStored,
+                event.deliveries >= Self.bareLetterDeliveries
+            else { return self.buried(event, result) }
             // Perhaps this NATS refuses what is in it, and always will.
             self.node.bus.publishDurable(letter.bare(to: self.node.subjects.dead), dedupID: name) {
                 self.buried(event, $0)
             }
         }
     }
+
+    /// From then on a letter that is refused is no matter of an outage that just ended.
+    private static let bareLetterDeliveries = 3
 
     private func buried(_ event: DurableMessage, _ result: Result<Void, StoreError>) {
         switch result {

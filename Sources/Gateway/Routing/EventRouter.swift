@@ -19,8 +19,10 @@ final class EventRouter: Sendable {
     private let roster: NodeRoster
     private let directory: SessionDirectory
     private let links = Mutex<[Incarnation: NodeLink]>([:])
-    private let uncertain = Mutex<Set<UserID>>([])
-    private static let uncertainMax = 10_000
+    private let uncertain = Mutex(Uncertain())
+    private static let uncertainMax = 100_000
+    /// What was given up after its deadline is done by then, or its connection is gone and with it what was in it.
+    private static let uncertainBeats = 3
     private let loops = Mutex<(any EventLoopGroup)?>(nil)
 
     init(
@@ -85,26 +87,51 @@ final class EventRouter: Sendable {
 
     // MARK: Unknown outcomes
 
-    /// An append for this user may have happened without an answer, so nobody was told of it.
-    func uncertain(_ user: UserID) {
-        uncertain.withLock { users in if users.count < Self.uncertainMax { users.insert(user) } }
+    /// Users for whom an append may have happened without an answer, and in how many beats they are still looked at.
+    private struct Uncertain {
+        var users: [UserID: Int] = [:]
+        var isSettling = false
     }
 
-    /// Looks where those users' timelines stand now and tells every node; again the next time, while what was unknown may
-    /// still be waiting to be done.
-    func settle(_ timelines: any TimelineStore) {
-        let users = uncertain.withLock { users in
-            defer { users = [] }
-            return Array(users)
+    /// An append for this user may have happened without an answer, so nobody was told of it. It may also happen a little
+    /// later than it was given up: the user is looked at in some beats.
+    func uncertain(_ user: UserID) {
+        uncertain.withLock { uncertain in
+            guard uncertain.users.count < Self.uncertainMax || uncertain.users[user] != nil else { return }
+            uncertain.users[user] = Self.uncertainBeats
+        }
+    }
+
+    /// Looks where those users' timelines stand now and tells every node, some at a time as `Repair` does. While what was
+    /// unknown may still be waiting to be done, nobody's looks are used up.
+    func settle(_ timelines: any TimelineStore, _ time: any TimeSource) {
+        let keepsAll = timelines.mayBeLate
+        let users = uncertain.withLock { uncertain -> [UserID] in
+            guard !uncertain.isSettling, !uncertain.users.isEmpty else { return [] }
+            uncertain.isSettling = true
+            defer { if !keepsAll { uncertain.users = uncertain.users.compactMapValues { $0 > 1 ? $0 - 1 : nil } } }
+            return Array(uncertain.users.keys)
         }
         guard !users.isEmpty else { return }
-        let mayBeLate = timelines.mayBeLate
-        timelines.reachableHeads(users) { result in
-            guard case .success(let heads) = result else { return users.forEach(self.uncertain) }
-            if mayBeLate { users.forEach(self.uncertain) }
-            let known = zip(users, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } }
+        settle(users[...], of: Repair.questions(users.count), timelines, time)
+    }
+
+    private func settle(
+        _ users: ArraySlice<UserID>, of questions: Int, _ timelines: any TimelineStore, _ time: any TimeSource
+    ) {
+        guard !users.isEmpty, let loop = loops.withLock({ $0?.any() }) else {
+            return uncertain.withLock { $0.isSettling = false }
+        }
+        let (part, asked) = (Array(users.prefix(Repair.usersPerQuestion)), time.monotonicNanoseconds())
+        timelines.reachableHeads(part) { result in
+            let heads = (try? result.get()) ?? part.map { _ in nil }
+            let known = zip(part, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } }
             if !known.isEmpty { self.broadcast(known) }
-            for (user, head) in zip(users, heads) where head == nil { self.uncertain(user) }
+            for (user, head) in zip(part, heads) where head == nil { self.uncertain(user) }
+            let pause = Repair.pause(afterNanoseconds: time.monotonicNanoseconds() - asked, of: questions)
+            loop.scheduleTask(in: pause) {
+                self.settle(users.dropFirst(part.count), of: questions, timelines, time)
+            }
         }
     }
 

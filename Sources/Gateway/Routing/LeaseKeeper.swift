@@ -65,7 +65,7 @@ final class LeaseKeeper: Sendable {
         await renew()
         node.router.heartbeat(hasLease: hasLease)
         node.presenceCenter.beat()
-        node.router.settle(node.timelines)
+        node.router.settle(node.timelines, node.time)
         node.metrics.sessions.record(node.sessionCount.current)
         node.metrics.pendingRemovals.record(node.directory.pendingRemovals)
         node.metrics.nodesAlive.record(node.roster.alive.count)

@@ -12,15 +12,22 @@ final class Repair: Sendable {
     private enum State { case idle, running, again }
 
     /// What is asked for at the same time waits behind no more than so many.
-    private static let usersPerQuestion = 100
-    private static let pauseMax = TimeAmount.milliseconds(25)
+    static let usersPerQuestion = 100
+    /// Of a whole run.
+    private static let pausesMaxNanoseconds: Int64 = 5_000_000_000
 
     /// How long the store is left alone after an answer: four times as long as that took, so that one node's run takes no more
-    /// than a fifth of it and the questions of many nodes stay apart; but not so long that 19,000 users, a full node's, would
-    /// wait for more than 5 s in all (GUARANTEES G7: a lost hint is repaired within 10 s).
-    static func pause(afterNanoseconds time: UInt64) -> TimeAmount {
-        min(.nanoseconds(4 * Int64(min(time, 1_000_000_000))), pauseMax)
+    /// than a fifth of it and the questions of many nodes stay apart; but so that the pauses of a run are 5 s in all at most
+    /// (GUARANTEES G7: a lost hint is repaired within 10 s).
+    ///
+    /// - Parameter questions: How many there are in the run.
+    static func pause(afterNanoseconds time: UInt64, of questions: Int) -> TimeAmount {
+        let wanted = 4 * Int64(min(time, 1_000_000_000))
+        return .nanoseconds(min(wanted, pausesMaxNanoseconds / Int64(max(1, questions))))
     }
+
+    /// How many questions so many users take.
+    static func questions(_ users: Int) -> Int { (users + usersPerQuestion - 1) / usersPerQuestion }
 
     private let node: NodeContext
     private let state = Mutex(State.idle)
@@ -44,7 +51,10 @@ final class Repair: Sendable {
 
     /// Collects the users shard by shard, each on its own loop.
     private func gather(_ shards: ArraySlice<Shard>, _ users: [UserID]) {
-        guard let shard = shards.first else { return ask(Array(Set(users))[...], missed: []) }
+        guard let shard = shards.first else {
+            let users = Array(Set(users))
+            return ask(users[...], of: Self.questions(users.count), missed: [])
+        }
         shard.onLoop { shard in
             let more = Array(shard.users.keys)
             self.gather(shards.dropFirst(), users + more)
@@ -52,7 +62,7 @@ final class Repair: Sendable {
     }
 
     /// - Parameter missed: Those whose part of the store was away.
-    private func ask(_ users: ArraySlice<UserID>, missed: [UserID]) {
+    private func ask(_ users: ArraySlice<UserID>, of questions: Int, missed: [UserID]) {
         guard !users.isEmpty else { return finish(missed: missed) }
         let part = Array(users.prefix(Self.usersPerQuestion))
         let asked = node.time.monotonicNanoseconds()
@@ -67,8 +77,8 @@ final class Repair: Sendable {
             }
             let rest = users.dropFirst(Self.usersPerQuestion)
             guard !rest.isEmpty else { return self.finish(missed: missed) }
-            let pause = Self.pause(afterNanoseconds: self.node.time.monotonicNanoseconds() - asked)
-            self.later(pause) { [missed] in self.ask(rest, missed: missed) }
+            let pause = Self.pause(afterNanoseconds: self.node.time.monotonicNanoseconds() - asked, of: questions)
+            self.later(pause) { [missed] in self.ask(rest, of: questions, missed: missed) }
         }
     }
 
@@ -87,6 +97,6 @@ final class Repair: Sendable {
         node.logger.warning(
             "heads could not be checked: the store, or a part of it, is away; again in a second",
             metadata: ["users": "\(missed.count)"])
-        later(.seconds(1)) { self.ask(missed[...], missed: []) }
+        later(.seconds(1)) { self.ask(missed[...], of: Self.questions(missed.count), missed: []) }
     }
 }

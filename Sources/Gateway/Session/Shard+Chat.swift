@@ -173,8 +173,14 @@ extension Shard {
     private func mute(
         _ conversation: ConversationID, _ on: Bool, _ user: UserID, _ id: [UInt8]?, _ slot: Int32
     ) {
-        ask(slot, id, { apply(.mute(conversation, on: on), user, $0) }) { shard, slot, outcome in
-            guard outcome != nil else { return shard.refuse(id, .notFound(conversation), slot) }
+        let mute = { (done: @escaping Completion<Applied?>) in
+            self.apply(.mute(conversation, on: on), user) {
+                done($0)
+                if case .success(let muted?) = $0 { muted.tell() }
+            }
+        }
+        ask(slot, id, mute) { shard, slot, muted in
+            guard muted != nil else { return shard.refuse(id, .notFound(conversation), slot) }
             shard.ok(id, JSONWriter.object { _ in }, slot)
         }
     }
@@ -204,8 +210,11 @@ extension Shard {
             case .success(nil):
                 let full = "user: at most \(Limits.blocksMax) users can be blocked"
                 done(.success(ApusError(.tooLarge, full)))
-            case .success:
-                messenger.commit(.block(on: true), to: conversation, by: user) { done($0.map { $0.refusal }) }
+            case .success(let listed?):
+                messenger.commit(.block(on: true), to: conversation, by: user) {
+                    done($0.map { $0.refusal })
+                    listed.tell()
+                }
             }
         }
     }
@@ -217,32 +226,47 @@ extension Shard {
             switch result {
             case .failure(let error): done(.failure(error))
             case .success(.refused(let error)): done(.success(error))
-            case .success: self.apply(.block(other, on: false), user) { done($0.map { _ in nil }) }
+            case .success:
+                self.apply(.block(other, on: false), user) {
+                    done($0.map { _ in nil })
+                    if case .success(let unlisted?) = $0 { unlisted.tell() }
+                }
             }
         }
     }
 
-    /// Changes a setting; the user's other devices, and whoever watches the user, hear of it behind the reply.
-    private func apply(
-        _ change: PersonalChange, _ user: UserID, _ done: @escaping Completion<PersonalOutcome?>
-    ) {
+    /// A setting that was changed.
+    private struct Applied: Sendable {
+        /// Lets the user's other devices, and whoever watches the user, hear of it; called behind the reply.
+        let tell: @Sendable () -> Void
+    }
+
+    /// Changes a setting; nil when what it is about is not there.
+    private func apply(_ change: PersonalChange, _ user: UserID, _ done: @escaping Completion<Applied?>) {
         let node = node
         node.memberships.apply(
             change, of: user, id: .short(), nowMilliseconds: node.time.wallMilliseconds()
         ) { result in
-            done(result)
-            guard case .success(let outcome?) = result, let entry = outcome.entry else { return }
-            self.afterReply {
-                if case .block(let other, let on) = change {
-                    node.presenceCenter.changed(PresenceChange(user: user, kind: .blocked(other, on: on)))
+            let applied = result.map { outcome in
+                outcome.map { outcome in
+                    Applied {
+                        guard let entry = outcome.entry else { return }
+                        self.afterReply {
+                            if case .block(let other, let on) = change {
+                                let kind = PresenceChange.Kind.blocked(other, on: on)
+                                node.presenceCenter.changed(PresenceChange(user: user, kind: kind))
+                            }
+                            node.router.route([entry], of: user, to: outcome.routes)
+                        }
+                    }
                 }
-                node.router.route([entry], of: user, to: outcome.routes)
             }
+            done(applied)
         }
     }
 
     private func blocks(_ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
-        ask(slot, id, { node.memberships.blocks(of: user, $0) }) { shard, slot, users in
+        ask(slot, id, isRead: true, { node.memberships.blocks(of: user, $0) }) { shard, slot, users in
             shard.ok(
                 id,
                 JSONWriter.object {

@@ -86,10 +86,13 @@ extension Shard {
     /// `done` is for the reply alone: it is not called when the session has ended by then. What others have to hear is
     /// done in `call`, behind the reply (`afterReply`).
     ///
-    /// - Parameter isLarge: The answer may be as large as all that may wait for a session. Nothing is read behind such a
-    ///   request until it is answered, so that one is all that can be held over `Limits.outputBytesMax` (G9).
+    /// - Parameters:
+    ///   - isLarge: The answer may be as large as all that may wait for a session. Nothing is read behind such a request
+    ///     until it is answered, so that one is all that can be held over `Limits.outputBytesMax` (G9). It only reads.
+    ///   - isRead: It only reads, too.
     func ask<Value: Sendable>(
-        _ slot: Int32, _ id: [UInt8]?, isLarge: Bool = false, _ call: (@escaping Completion<Value>) -> Void,
+        _ slot: Int32, _ id: [UInt8]?, isLarge: Bool = false, isRead: Bool = false,
+        _ call: (@escaping Completion<Value>) -> Void,
         _ done: @escaping @Sendable (Shard, Int32, Value) -> Void
     ) {
         let (key, user) = (key(slot), sessions[slot].user)
@@ -100,7 +103,7 @@ extension Shard {
         if isLarge { sessions[slot].connection.pause(.largeAnswer) }
         call { result in
             // It may have been done all the same: whoever else holds the user is told to look.
-            if case .failure(let error) = result, error.outcome == .unknown, let user {
+            if case .failure(let error) = result, error.outcome == .unknown, !isLarge, !isRead, let user {
                 self.node.router.uncertain(user)
             }
             self.resume(key) { shard, slot in
@@ -134,7 +137,7 @@ extension Shard {
     // MARK: Operations
 
     private func ping(_ user: UserID, _ id: [UInt8]?, _ slot: Int32) {
-        ask(slot, id, { node.timelines.heads([user], $0) }) { shard, slot, heads in
+        ask(slot, id, isRead: true, { node.timelines.heads([user], $0) }) { shard, slot, heads in
             guard let head = heads.first else { return }
             shard.ok(id, ServerFrames.ping(head: head.seq), slot)
             shard.noteHead(head, slot)
