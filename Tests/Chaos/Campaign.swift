@@ -59,7 +59,7 @@ struct Campaign: Sendable {
             var scene = Scene(site: site, crew: crew, random: SeededGenerator(seed: seed))
             try await fault.inject(&scene)
             let healed = site.clock.now
-            let loss = scene.mayForgetFrom.map { LossWindow(from: $0, until: healed) }
+            let loss = scene.mayForgetFrom.map { LossWindow(from: $0, until: scene.mayForgetUntil ?? healed) }
             if loss == nil, fault.allowance.contains(.storeLosesTail) {
                 throw TestFailure("the fault does not say from when on the store may forget")
             }
@@ -96,9 +96,9 @@ struct Campaign: Sendable {
         try await eventually("everything is answered", within: settleSeconds) {
             crew.producer.open == 0 && crew.talkers.allSatisfy(\.isQuiet)
         }
+        let answered = site.clock.now
         // What is not taken in is for the checker to find.
         try? await site.waitForIngest()
-        let answered = site.clock.now
         let conversations = crew.talks.map { (id: $0.id, reader: crew.users[$0.members[0]]) }
         while true {
             let read = site.clock.now

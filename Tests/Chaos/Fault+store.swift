@@ -34,8 +34,9 @@ extension Fault {
             for device in away { device.goAway() }
             try await redis.command("EVAL", Self.putBack, "0", part.pattern)
             try await redis.command("CLIENT", "KILL", "TYPE", "normal")
+            try await scene.endLoss()
             // Long enough that what is appended now reaches numbers that were taken before.
-            try await Task.sleep(for: .seconds(4))
+            try await Task.sleep(for: .seconds(3))
             for device in away { device.comeBack() }
         }
     }

@@ -33,6 +33,8 @@ struct Scene: Sendable {
     var random: SeededGenerator
     /// From when on the store may forget what was ok or acknowledged; nil: it may not.
     var mayForgetFrom: Moment?
+    /// Until when; nil: until the fault has ended.
+    var mayForgetUntil: Moment?
 
     mutating func member() -> Site.Member { site.members[Int.random(in: 0..<site.options.nodes, using: &random)] }
 
@@ -40,7 +42,14 @@ struct Scene: Sendable {
         try await Task.sleep(for: .milliseconds(Int.random(in: milliseconds, using: &random)))
     }
 
-    /// From now on, until the fault has ended, the store may forget. What was ok or acknowledged before stands in it
+    /// What was not forgotten by now, and what comes from now on, may not be forgotten any more. Answers that are on their
+    /// way are waited for.
+    mutating func endLoss() async throws {
+        try await Task.sleep(for: .seconds(1))
+        mayForgetUntil = site.clock.now
+    }
+
+    /// From now on, until `endLoss` or the end of the fault, the store may forget. What was ok or acknowledged before stands in it
     /// when this returns, so the harm must be done after that.
     mutating func beginLoss() async throws {
         mayForgetFrom = site.clock.now

@@ -150,14 +150,15 @@ struct EngineTests {
         #expect(apus_loadtest.Stream.messages.owner(session: 18_000, topics: 0) == 18_001)
     }
 
-    @Test("an answer is owed to every send but those that were told to wait while the run settled")
+    @Test("an answer is owed to what was said some time ago, and to what was told to wait for a long one")
     func owed() {
+        let s = Clock.second
         var send = PendingSend(meant: 1)
-        #expect(send.isOwed(sinceSettling: 100))
-        send.postponedAt = 99
-        #expect(send.isOwed(sinceSettling: 100))
-        send.postponedAt = 100
-        #expect(!send.isOwed(sinceSettling: 100))
+        #expect(!send.isOwed(at: 100 * s), "it waits for its session")
+        (send.isSaid, send.saidAt) = (true, 100 * s)
+        #expect(!send.isOwed(at: 101 * s) && send.isOwed(at: 102 * s))
+        (send.firstPostponedAt, send.postponedUntil) = (101 * s, 103 * s)
+        #expect(!send.isOwed(at: 110 * s) && send.isOwed(at: 111 * s))
     }
 
     @Test("latency is charged to the server unless the tool itself kept the session away")

@@ -16,7 +16,7 @@ struct SlowReaderTests {
             scenario, plan, target: nil, sitePlan: site, display: LiveDisplay(form: .none))
         #expect(result.verdict == .held, "\(TextReport.text(result))")
         let figures = Dictionary(result.figures.map { ($0.key, $0.value) }) { first, _ in first }
-        #expect((1...20).contains(figures["sessions_behind"] ?? 0), "\(figures)")
+        #expect((figures["sessions_behind"] ?? 0) >= 1, "\(figures)")
         #expect((figures["published_per_second"] ?? 0) > 100)
         let slow = try #require(Bench().cases.first { $0.name == "half-slow" })
         #expect(slow.row(slow, result).result.contains(" deliveries/s, "))

@@ -93,7 +93,8 @@ final class HTTPPublisher: Publisher {
         for number in connections.indices {
             if !connections[number].items.isEmpty {
                 if connections[number].sentAt + Self.patienceSeconds * Clock.second < now {
-                    broken(number, "the backend API did not answer within \(Self.patienceSeconds) s", now)
+                    let why = "the backend API did not answer within \(Self.patienceSeconds) s"
+                    broken(number, why, now, isLost: false)
                 } else if connections[number].link?.flush() == false {
                     broken(number, "the connection to the backend API was lost", now)
                 }
@@ -168,6 +169,7 @@ final class HTTPPublisher: Publisher {
         connections[number].items = []
         let isDurable = connections[number].isDurable
         let status = Int(head.dropFirst(9).prefix(3)) ?? 0
+        if head.contains("\nconnection: close") { broken(number, "the backend API closed the connection", now) }
         let (again, milliseconds) = judge(items, isDurable, status, body)
         guard !again.isEmpty else { return }
         // Under the same ids, so that each is stored once.
@@ -206,13 +208,18 @@ final class HTTPPublisher: Publisher {
         return (again, UInt64(clamping: min(retry ?? 1000, 60_000)))
     }
 
-    private func broken(_ number: Int, _ why: String, _ now: UInt64) {
+    /// - Parameter isLost: The connection is: what was on it and is durable is published again, under the same ids.
+    private func broken(_ number: Int, _ why: String, _ now: UInt64, isLost: Bool = true) {
         if let link = connections[number].link { close(link.descriptor) }
         connections[number].link = nil
         connections[number].retryAt = now + Clock.second
         let items = connections[number].items
         connections[number].items = []
-        for item in items { outcome(item.ticket, .unanswered(why)) }
+        let isRepeated = isLost && connections[number].isDurable
+        for item in items { outcome(item.ticket, isRepeated ? .postponed(why) : .unanswered(why)) }
+        guard isRepeated, !items.isEmpty else { return }
+        durable.items.insert(contentsOf: items, at: 0)
+        durable.notBefore = max(durable.notBefore, now + Clock.second)
     }
 
     func giveUp() {

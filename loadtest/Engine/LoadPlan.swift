@@ -20,6 +20,8 @@ struct LoadPlan: Equatable, Sendable {
     /// Users, spaces and tokens in lines; nil makes tokens with the target's secret.
     var tokenFile: String?
     var peer: String?
+    /// The servers are started for the run, and end with it.
+    var hasOwnSite = true
 
     /// Files that a worker needs besides its sessions.
     private static let otherFiles = 64

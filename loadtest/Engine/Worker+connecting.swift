@@ -66,6 +66,7 @@ extension Worker {
     }
 
     private func comeBack(_ session: Int, _ now: UInt64) {
+        guard !staysAway else { return }
         let record = records + session
         if record.pointee.phase == .waiting { return connect(session, now) }
         guard record.pointee.flags.contains(.draining), record.pointee.isConnected else { return }

@@ -285,7 +285,7 @@ extension Worker {
                 subscribe(session)
             }
             record.pointee.flags.subtract([.pullsLater, .subscribesLater])
-            if record.pointee.isConnected { repeatPending(of: session, onlyPostponed: true) }
+            if record.pointee.isConnected { repeatPending(of: session, due: now) }
         }
         return resends.first ?? .max
     }

@@ -6,12 +6,23 @@ struct PendingSend {
     var meant: UInt64
     /// It was on a socket: said again, it may overtake or be overtaken.
     var isSaid = false
-    /// When it was told to come again later; 0 when it waits for its answer, or for its session.
-    var postponedAt: UInt64 = 0
+    /// When it was said last.
+    var saidAt: UInt64 = 0
+    /// When it was told first to come again later, and until when it waits now; 0 when it was not, or does not.
+    var firstPostponedAt: UInt64 = 0
+    var postponedUntil: UInt64 = 0
 
-    /// At the end, of a session that is open and reads: whether the server owes an answer. One that was told to wait
-    /// while the run settled had its answer.
-    func isOwed(sinceSettling began: UInt64) -> Bool { postponedAt == 0 || postponedAt < began }
+    /// At the end, of a session that is open and reads: whether the server owes an answer. Not to what was said a moment
+    /// ago; nor to what was told to wait, for a while.
+    func isOwed(at now: UInt64) -> Bool {
+        guard isSaid else { return false }
+        return firstPostponedAt > 0
+            ? now >= firstPostponedAt + Self.postponedMax : now >= saidAt + Self.answerMax
+    }
+
+    /// A server that protects itself for longer than that refuses.
+    private static let postponedMax = 10 * Clock.second
+    private static let answerMax = 2 * Clock.second
 }
 
 /// Direct messages between the two sessions of a pair: 2i and 2i + 1.
@@ -34,7 +45,9 @@ extension Worker {
     }
 
     private func say(_ session: Int, _ number: UInt32, _ meant: UInt64) {
-        pending[key(session, number)] = PendingSend(meant: meant, isSaid: true)
+        var said = pending[key(session, number)] ?? PendingSend(meant: meant)
+        (said.isSaid, said.saidAt, said.postponedUntil) = (true, Clock.now(), 0)
+        pending[key(session, number)] = said
         var frame = Array("{\"id\":\"m.\(number).\(meant)\",\"op\":\"send\",\"to\":\"".utf8)
         users.appendName(session ^ 1, to: &frame)
         frame += "\",\"cid\":\"\(setup.run)-\(number)\",\"body\":".utf8
@@ -81,8 +94,12 @@ extension Worker {
             // It waits as it is told and says it again, under the same cid; later ones may overtake it.
             let now = Clock.now()
             markRepeated(session, number)
-            pending[key(session, number)]?.postponedAt = now
-            resends.add(Int32(session), due: now + pause(milliseconds))
+            let until = now + pause(milliseconds)
+            pending[key(session, number)]?.postponedUntil = until
+            if pending[key(session, number)]?.firstPostponedAt == 0 {
+                pending[key(session, number)]?.firstPostponedAt = now
+            }
+            resends.add(Int32(session), due: until)
             return
         }
         _ = isSettled(session, number)
@@ -96,7 +113,9 @@ extension Worker {
     }
 
     /// After a new connection, or when there is room again: whoever has no answer asks again, in order.
-    func repeatPending(of session: Int, onlyPostponed: Bool = false) {
+    ///
+    /// - Parameter due: Only those that were told to wait until then, or before; nil: all.
+    func repeatPending(of session: Int, due: UInt64? = nil) {
         var left = records[session].unanswered
         guard left > 0 else { return }
         // The newest first: few are without an answer, and those are the latest ones.
@@ -105,7 +124,8 @@ extension Worker {
         while left > 0, number > 0 {
             if let send = pending[key(session, number)] {
                 left -= 1
-                if !onlyPostponed || send.postponedAt > 0 { numbers.append(number) }
+                let isDue = due.map { send.postponedUntil > 0 && send.postponedUntil <= $0 } ?? true
+                if isDue { numbers.append(number) }
             }
             number -= 1
         }
@@ -118,13 +138,14 @@ extension Worker {
 
     /// At the end: who is there has an answer to everything, and what else has none is uncertain.
     func closePending() {
+        let now = Clock.now()
         for (key, send) in pending {
             let (session, number) = (Int(key >> 32), UInt32(truncatingIfNeeded: key))
             let record = records + session
-            if record.pointee.isOpen, !record.pointee.flags.contains(.slow), send.isOwed(sinceSettling: settleBegan) {
+            if record.pointee.isOpen, !record.pointee.flags.contains(.slow), send.isOwed(at: now) {
                 ledger.note(
                     .unanswered, session, "send", expected: "an answer to message \(number)",
-                    got: send.postponedAt > 0 ? "to come later" : "nothing")
+                    got: send.firstPostponedAt > 0 ? "to come later" : "nothing")
             }
             ledger.markUncertain(.own, session, number)
             ledger.markUncertain(.messages, session ^ 1, number)

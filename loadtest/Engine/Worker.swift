@@ -67,7 +67,6 @@ final class Worker {
     var resends = DueQueue()
 
     var topicTotals: [UInt32] = []
-    var settleBegan: UInt64 = 0
     var settleDeadline: UInt64?
     var nextSettleLook: UInt64 = 0
 
@@ -173,8 +172,7 @@ final class Worker {
         case .drop(let count, let pause): drop(count, pauseMilliseconds: pause)
         case .settle(let topics, let milliseconds):
             topicTotals = topics
-            settleBegan = Clock.now()
-            settleDeadline = settleBegan + UInt64(milliseconds) * Clock.millisecond
+            settleDeadline = Clock.now() + UInt64(milliseconds) * Clock.millisecond
             nextSettleLook = 0
         case .finish: finish()
         case .letGo: staysAway = true

@@ -166,10 +166,8 @@ struct MillionRun: Sendable {
 
     /// SIGTERM to every node at once. The workers stay: they tell how each session ended.
     private func drain(_ run: LoadRun, _ site: Site, _ result: inout RunResult) async throws {
-        if !result.checks.held {
-            // What was found just now comes with the next samples, and is none of the drain's.
-            try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "judged")
-        }
+        // What happened until now comes with the next samples, and is none of the drain's.
+        try await run.pass(Double(loadPlan.sampleSeconds) + 1, phase: "judged")
         let before = SessionEnds(await run.outcome().log)
         try await run.letGo()
         let began = ContinuousClock.now

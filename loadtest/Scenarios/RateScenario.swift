@@ -22,7 +22,7 @@ struct RateScenario: Scenario {
 
     func adjust(_ plan: inout LoadPlan) {
         // Those that never read are filled through a topic.
-        let isFilled = plan.slowShare > 0 && plan.peer == nil
+        let isFilled = plan.slowShare > 0 && plan.peer == nil && plan.hasOwnSite
         plan.topics = topics == 0 && isFilled ? 1 : topics
     }
 
@@ -30,8 +30,8 @@ struct RateScenario: Scenario {
         let run = context.run
         try await run.hold()
         let slow = SlowReaders(context)
-        let behindBefore = await slow?.timesBehind()
         try await slow?.fill()
+        let behindBefore = await slow?.timesBehind()
         let (began, nodesBefore) = (run.elapsedSeconds(), context.nodes())
         let took = try await run.perform([.init(kind, rate: rate, each: each)], seconds: seconds, phase: "publish")
         let (ended, nodesAfter) = (run.elapsedSeconds(), context.nodes())

@@ -52,7 +52,7 @@ enum ScenarioRunner {
                 "\(scenario.name) publishes: say where to with --nats, or with --backend and --api-key")
         }
         var plan = plan
-        plan.peer = sitePlan.peer
+        (plan.peer, plan.hasOwnSite) = (sitePlan.peer, target == nil)
         scenario.adjust(&plan)
         var result = RunResult(
             scenario: scenario.name, settings: settings(scenario, plan, target, sitePlan),
