@@ -52,7 +52,7 @@ struct OptionTests {
     func withoutURL() {
         for (option, value) in [
             ("--backend", "http://127.0.0.1:1"), ("--nats", "nats://127.0.0.1:1"), ("--secret", "s"),
-            ("--tokens", "/tmp/tokens"), ("--api-key", "k"), ("--nats-prefix", "other"),
+            ("--tokens", "tokens.txt"), ("--api-key", "k"), ("--nats-prefix", "other"),
         ] {
             refuse(NotifyCommand.self, [option, value], "\(option) belongs to an installation that runs")
         }

@@ -19,10 +19,7 @@ final class EventRouter: Sendable {
     private let roster: NodeRoster
     private let directory: SessionDirectory
     private let links = Mutex<[Incarnation: NodeLink]>([:])
-    private let uncertain = Mutex(Uncertain())
-    private static let uncertainMax = 100_000
-    /// What was given up after its deadline is done by then, or its connection is gone and with it what was in it.
-    private static let uncertainBeats = 3
+    private let uncertain = Mutex(UncertainUsers())
     private let loops = Mutex<(any EventLoopGroup)?>(nil)
 
     init(
@@ -87,50 +84,31 @@ final class EventRouter: Sendable {
 
     // MARK: Unknown outcomes
 
-    /// Users for whom an append may have happened without an answer, and in how many beats they are still looked at.
-    private struct Uncertain {
-        var users: [UserID: Int] = [:]
-        var isSettling = false
-    }
+    /// An append for this user may have happened without an answer, so nobody was told of it.
+    func uncertain(_ user: UserID) { uncertain.withLock { $0.add(user) } }
 
-    /// An append for this user may have happened without an answer, so nobody was told of it. It may also happen a little
-    /// later than it was given up: the user is looked at in some beats.
-    func uncertain(_ user: UserID) {
-        uncertain.withLock { uncertain in
-            guard uncertain.users.count < Self.uncertainMax || uncertain.users[user] != nil else { return }
-            uncertain.users[user] = Self.uncertainBeats
-        }
-    }
-
-    /// Looks where those users' timelines stand now and tells every node, some at a time as `Repair` does. While what was
-    /// unknown may still be waiting to be done, nobody's looks are used up.
+    /// A beat: looks where those users' timelines stand now and tells every node, some at a time.
     func settle(_ timelines: any TimelineStore, _ time: any TimeSource) {
-        let keepsAll = timelines.mayBeLate
-        let users = uncertain.withLock { uncertain -> [UserID] in
-            guard !uncertain.isSettling, !uncertain.users.isEmpty else { return [] }
-            uncertain.isSettling = true
-            defer { if !keepsAll { uncertain.users = uncertain.users.compactMapValues { $0 > 1 ? $0 - 1 : nil } } }
-            return Array(uncertain.users.keys)
-        }
+        let mayBeLate = timelines.mayBeLate
+        let users = uncertain.withLock { $0.beginLook(mayBeLate: mayBeLate) }
         guard !users.isEmpty else { return }
-        settle(users[...], of: Repair.questions(users.count), timelines, time)
+        settle(users[...], HeadPacing(users: users.count), timelines, time)
     }
 
     private func settle(
-        _ users: ArraySlice<UserID>, of questions: Int, _ timelines: any TimelineStore, _ time: any TimeSource
+        _ users: ArraySlice<UserID>, _ pacing: HeadPacing, _ timelines: any TimelineStore, _ time: any TimeSource
     ) {
         guard !users.isEmpty, let loop = loops.withLock({ $0?.any() }) else {
-            return uncertain.withLock { $0.isSettling = false }
+            return uncertain.withLock { $0.endLook() }
         }
-        let (part, asked) = (Array(users.prefix(Repair.usersPerQuestion)), time.monotonicNanoseconds())
+        let (part, asked) = (Array(users.prefix(HeadPacing.usersPerQuestion)), time.monotonicNanoseconds())
         timelines.reachableHeads(part) { result in
             let heads = (try? result.get()) ?? part.map { _ in nil }
             let known = zip(part, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } }
             if !known.isEmpty { self.broadcast(known) }
             for (user, head) in zip(part, heads) where head == nil { self.uncertain(user) }
-            let pause = Repair.pause(afterNanoseconds: time.monotonicNanoseconds() - asked, of: questions)
-            loop.scheduleTask(in: pause) {
-                self.settle(users.dropFirst(part.count), of: questions, timelines, time)
+            loop.scheduleTask(in: pacing.pause(afterNanoseconds: time.monotonicNanoseconds() - asked)) {
+                self.settle(users.dropFirst(part.count), pacing, timelines, time)
             }
         }
     }

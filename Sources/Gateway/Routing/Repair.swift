@@ -6,28 +6,9 @@ import Timelines
 /// Finds what was lost on the way: compares the heads of this node's users with the store (DESIGN §4).
 ///
 /// Runs when something may have been lost, never on a timer. One run at a time; a wish during a run means another after.
-/// All nodes run it at the same moment, when a store that was away is back: so it asks small questions, one after another,
-/// and leaves the store alone for some time after each.
+/// `HeadPacing` says how fast.
 final class Repair: Sendable {
     private enum State { case idle, running, again }
-
-    /// What is asked for at the same time waits behind no more than so many.
-    static let usersPerQuestion = 100
-    /// Of a whole run.
-    private static let pausesMaxNanoseconds: Int64 = 5_000_000_000
-
-    /// How long the store is left alone after an answer: four times as long as that took, so that one node's run takes no more
-    /// than a fifth of it and the questions of many nodes stay apart; but so that the pauses of a run are 5 s in all at most
-    /// (GUARANTEES G7: a lost hint is repaired within 10 s).
-    ///
-    /// - Parameter questions: How many there are in the run.
-    static func pause(afterNanoseconds time: UInt64, of questions: Int) -> TimeAmount {
-        let wanted = 4 * Int64(min(time, 1_000_000_000))
-        return .nanoseconds(min(wanted, pausesMaxNanoseconds / Int64(max(1, questions))))
-    }
-
-    /// How many questions so many users take.
-    static func questions(_ users: Int) -> Int { (users + usersPerQuestion - 1) / usersPerQuestion }
 
     private let node: NodeContext
     private let state = Mutex(State.idle)
@@ -53,7 +34,7 @@ final class Repair: Sendable {
     private func gather(_ shards: ArraySlice<Shard>, _ users: [UserID]) {
         guard let shard = shards.first else {
             let users = Array(Set(users))
-            return ask(users[...], of: Self.questions(users.count), missed: [])
+            return ask(users[...], HeadPacing(users: users.count), missed: [])
         }
         shard.onLoop { shard in
             let more = Array(shard.users.keys)
@@ -62,9 +43,9 @@ final class Repair: Sendable {
     }
 
     /// - Parameter missed: Those whose part of the store was away.
-    private func ask(_ users: ArraySlice<UserID>, of questions: Int, missed: [UserID]) {
+    private func ask(_ users: ArraySlice<UserID>, _ pacing: HeadPacing, missed: [UserID]) {
         guard !users.isEmpty else { return finish(missed: missed) }
-        let part = Array(users.prefix(Self.usersPerQuestion))
+        let part = Array(users.prefix(HeadPacing.usersPerQuestion))
         let asked = node.time.monotonicNanoseconds()
         node.timelines.reachableHeads(part) { result in
             var missed = missed
@@ -75,10 +56,10 @@ final class Repair: Sendable {
                     zip(part, heads).compactMap { user, head in head.map { Delivery(head: $0, of: user) } })
                 missed += zip(part, heads).filter { $0.1 == nil }.map(\.0)
             }
-            let rest = users.dropFirst(Self.usersPerQuestion)
+            let rest = users.dropFirst(HeadPacing.usersPerQuestion)
             guard !rest.isEmpty else { return self.finish(missed: missed) }
-            let pause = Self.pause(afterNanoseconds: self.node.time.monotonicNanoseconds() - asked, of: questions)
-            self.later(pause) { [missed] in self.ask(rest, of: questions, missed: missed) }
+            let pause = pacing.pause(afterNanoseconds: self.node.time.monotonicNanoseconds() - asked)
+            self.later(pause) { [missed] in self.ask(rest, pacing, missed: missed) }
         }
     }
 
@@ -97,6 +78,6 @@ final class Repair: Sendable {
         node.logger.warning(
             "heads could not be checked: the store, or a part of it, is away; again in a second",
             metadata: ["users": "\(missed.count)"])
-        later(.seconds(1)) { self.ask(missed[...], of: Self.questions(missed.count), missed: []) }
+        later(.seconds(1)) { self.ask(missed[...], HeadPacing(users: missed.count), missed: []) }
     }
 }
