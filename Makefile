@@ -70,7 +70,7 @@ bench: ## All figures of docs/performance.md and its tables: capacities, latency
 	@.build/release/apus-loadtest peers --document docs/performance.md
 	@.build/release/apus-microbench
 
-million: ## A million sessions on this machine, each notified and verified (about 10 minutes, 20 GB)
+million: ## A million sessions on this machine, each notified and verified (10 to 16 minutes, 20 GB)
 	@scripts/setup test
 	@swift build -c release
 	@.build/release/apus-loadtest million --document docs/performance.md --json .build/million.json \
